@@ -1,0 +1,34 @@
+/** State that two processes may touch. A row changes only by compare-and-swap on its version. */
+export interface Stored<T> {
+  readonly id: string
+  readonly version: number
+  readonly row: T
+}
+
+export interface Table<T> {
+  find(id: string): Promise<Stored<T> | undefined>
+  /** Undefined means the id is taken: read the row that is there and decide again. */
+  insert(id: string, row: T): Promise<Stored<T> | undefined>
+  /** Undefined means someone wrote since `seen`: read again and decide again. */
+  replace(seen: Stored<T>, next: T): Promise<Stored<T> | undefined>
+  /** False means someone wrote or removed since `seen`. */
+  remove(seen: Stored<T>): Promise<boolean>
+  /** Rows in order of id, after `after`, where each field of `where` (text, top level of the row) has that value. */
+  list(page: Page): Promise<readonly Stored<T>[]>
+}
+
+export interface Page {
+  readonly where?: Readonly<Record<string, string>>
+  readonly after?: string
+  readonly limit: number
+}
+
+/** Work that is due at a time, taken by one worker at a time, repeated until it is finished. */
+export interface Jobs {
+  /** Adds the job, or moves it to `dueMs` when it is there. */
+  put(job: string, dueMs: number): Promise<void>
+  /** Jobs due at `nowMs`, earliest first, leased until `nowMs + leaseMs`: then anyone may take them again. */
+  take(nowMs: number, leaseMs: number, limit: number): Promise<readonly string[]>
+  /** Ends the job, or says when it is due next. */
+  finish(job: string, nextDueMs?: number): Promise<void>
+}

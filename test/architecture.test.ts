@@ -21,8 +21,7 @@ const IMPURE_MODULES = /^node:(fs|net|tls|http|https|http2|dgram|child_process|o
 /** Each library has one file that wraps it; a folder where several files share one subject. */
 const WRAPPED: Record<string, readonly string[]> = {
   dns2: ['dns/message.ts'],
-  '@peculiar/': ['pki/'],
-  'reflect-metadata': ['pki/', 'acme/client/plumbing.ts'],
+  'reflect-metadata': ['acme/client/plumbing.ts'],
   'acme-client': ['acme/client/plumbing.ts'],
   jose: ['acme/server/jws.ts', 'acme/jws.ts'],
   pino: ['core/log.ts'],
@@ -34,7 +33,6 @@ const WRAPPED: Record<string, readonly string[]> = {
   pg: ['store/postgres.ts'],
   '@electric-sql/': ['store/postgres.ts'],
   'lru-cache': ['router/resolve/cache.ts'],
-  'node-cron': ['router/identity/ticker.ts'],
 }
 
 const SRC = join(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), '../src')

@@ -1,0 +1,52 @@
+import type { Stored } from '../../../core/table.ts'
+import { AcmeProblem } from '../../problem.ts'
+import { buildAutoRenewal, buildDate, type Order } from '../../resource.ts'
+import type { AcmeContext } from '../context.ts'
+import type { Call } from '../endpoints.ts'
+import { jsonReply, type Reply } from '../exchange.ts'
+import type { AccountRow, OrderRow } from '../rows.ts'
+
+/** Answered from our own state: no order moves because somebody looks at it. */
+export async function order({ account, params }: Call<'order'>, context: AcmeContext): Promise<Reply> {
+  return orderReply(200, await findOrder(params.order, account, context), context)
+}
+
+export async function findOrder(
+  id: string,
+  account: Stored<AccountRow>,
+  { orders }: AcmeContext,
+): Promise<Stored<OrderRow>> {
+  const found = await orders.find(id)
+  if (!found) throw new AcmeProblem('malformed', 'there is no such order', { status: 404 })
+  if (found.row.account !== account.id) throw new AcmeProblem('unauthorized', "this order is another account's")
+  return found
+}
+
+/** With Location, because clients that were answered by `finalize` poll that URL. */
+export function orderReply(status: number, { id, row }: Stored<OrderRow>, context: AcmeContext): Reply {
+  const { urls } = context
+  const resource: Order = {
+    status: row.status,
+    expires: buildDate(row.expiresMs),
+    identifiers: row.identifiers.map((value) => ({ type: 'dns', value })),
+    delegation: urls.to('delegation', { delegation: row.delegation }),
+    ...echoGetPermission(row),
+    authorizations: [],
+    finalize: urls.to('finalize', { order: id }),
+    ...(row.error ? { error: row.error } : {}),
+    ...(row.certificate === undefined
+      ? {}
+      : { [row.star ? 'star-certificate' : 'certificate']: urls.to('certificate', { certificate: row.certificate }) }),
+  }
+  return jsonReply(status, resource, {
+    Location: urls.to('order', { order: id }),
+    ...(row.status === 'processing' ? { 'Retry-After': String(context.retryAfterS) } : {}),
+  })
+}
+
+/** In the place its kind of order has for it (RFC 9115 §2.3.2, §2.3.3). */
+function echoGetPermission({ autoRenewal, allowCertificateGet }: OrderRow): Partial<Order> {
+  return autoRenewal
+    ? { 'auto-renewal': buildAutoRenewal(autoRenewal, allowCertificateGet) }
+    : { 'allow-certificate-get': allowCertificateGet }
+}

@@ -1,4 +1,4 @@
-import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { parseArgs } from 'node:util'
 import { Fault, reasonOf } from './fault.ts'
 
 /** What the words of a command line were turned into. */
@@ -42,7 +42,10 @@ export const SET_OPTION: CommandOption = {
 export function configArguments(
   { values }: Input,
   fallback: string,
-): { readonly file: string; readonly overrides: readonly { readonly path: readonly string[]; readonly value: string }[] } {
+): {
+  readonly file: string
+  readonly overrides: readonly { readonly path: readonly string[]; readonly value: string }[]
+} {
   const sets = (values.set as readonly string[] | undefined) ?? []
   const overrides = sets.map((set) => {
     const equals = set.indexOf('=')
@@ -62,7 +65,11 @@ export async function runProgram(
   program: { readonly name: string; readonly version: string; readonly about: string },
   commands: Readonly<Record<string, Command>>,
   argv: readonly string[],
-  io: { readonly print: (text: string) => void; readonly complain: (text: string) => void; readonly signal: AbortSignal },
+  io: {
+    readonly print: (text: string) => void
+    readonly complain: (text: string) => void
+    readonly signal: AbortSignal
+  },
 ): Promise<number> {
   const [first = '--help', second] = argv
   if (first === '--version') {
@@ -87,7 +94,7 @@ export async function runProgram(
   try {
     const { values, positionals } = parseArgs({
       args: argv.slice(verb.split(' ').length),
-      options: { ...command.options, help: HELP } as NonNullable<ParseArgsConfig['options']>,
+      options: { ...command.options, help: HELP },
       allowPositionals: true,
     })
     if (values.help === true) {
@@ -97,7 +104,12 @@ export async function runProgram(
     const { min, max } = command.words ?? { min: 0, max: 0 }
     if (positionals.length < min || positionals.length > max)
       throw new Fault('USAGE', `usage: ${program.name} ${verb} ${command.usage}`)
-    return await command.run({ values: values as Input['values'], words: positionals, print: io.print, signal: io.signal })
+    return await command.run({
+      values: values as Input['values'],
+      words: positionals,
+      print: io.print,
+      signal: io.signal,
+    })
   } catch (error) {
     return complain(program.name, verb, error, io.complain)
   }
@@ -115,11 +127,16 @@ function complain(program: string, verb: string, error: unknown, to: (text: stri
     to(`hint: run \`${program} ${verb} --help\``)
     return EXIT.USAGE
   }
-  to(`${program} ${verb}: this is a bug of ours, please report it: ${error instanceof Error ? error.stack : reasonOf(error)}`)
+  to(
+    `${program} ${verb}: this is a bug of ours, please report it: ${error instanceof Error ? error.stack : reasonOf(error)}`,
+  )
   return EXIT.FAILED
 }
 
-function overview(program: { readonly name: string; readonly about: string }, commands: Readonly<Record<string, Command>>): string {
+function overview(
+  program: { readonly name: string; readonly about: string },
+  commands: Readonly<Record<string, Command>>,
+): string {
   const width = Math.max(...Object.keys(commands).map((verb) => verb.length))
   const rows = Object.entries(commands).map(([verb, { summary }]) => `  ${verb.padEnd(width)}  ${summary}`)
   return `${program.about}\n\nUsage: ${program.name} VERB [OPTION...]\n\n${rows.join('\n')}\n\nRun \`${program.name} VERB --help\` for the options of a verb.`

@@ -34,10 +34,11 @@ export const FAULTS = {
   CERT_KEY_MISMATCH: 'the issuer certified another key; the old certificate stays in use',
   CERT_NAME_MISMATCH: 'the issuer returned another name; the old certificate stays in use',
   CERT_DATES: 'the certificate is not valid now; check the clock; the old certificate stays in use',
+  CERT_OVERDUE: 'ask the operator why its next certificate is missing; the old one stays in use until its end',
   CERT_CHAIN: 'the chain does not lead to the configured trust anchor; the old certificate stays in use',
   CERT_UNREADABLE: 'the bytes are not a certificate this program can read',
   CSR_UNREADABLE: 'the bytes are not a certificate request this program can read',
-  AUTHORITY_UNAVAILABLE: 'no authority could issue; `hearth-operator authority test` shows why each one failed',
+  AUTHORITY_UNAVAILABLE: 'no authority could issue; the message says why each one failed',
   DNS_UPDATE_REFUSED: 'the name server refused the dynamic update; check the zone, the TSIG key and its policy',
   HOOK_FAILED: 'run the hook command by hand with the arguments in the message and correct it',
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',
@@ -68,14 +69,12 @@ export class Fault extends Error {
 /** The message of anything that was thrown, with the reasons below it: `a: b: c`. */
 export function reasonOf(thrown: unknown): string {
   const parts: string[] = []
+  let at = thrown
   // Bounded: a cause chain can be a ring.
-  for (
-    let at = thrown;
-    at !== undefined && parts.length < CAUSES_MAX;
-    at = at instanceof Error ? at.cause : undefined
-  ) {
+  for (let depth = 0; at !== undefined && depth < CAUSES_MAX; depth++) {
     const text = at instanceof Error ? at.message || at.name : inspect(at)
     if (!parts.some((part) => part.includes(text))) parts.push(text)
+    at = at instanceof Error ? at.cause : undefined
   }
   return parts.join(': ')
 }

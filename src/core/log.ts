@@ -24,6 +24,6 @@ export function createLog(level: LogLevel, to: DestinationStream = destination({
 /** What a log line says about something thrown: `log.warn(explain(error), 'renewal failed')`. */
 export function explain(thrown: unknown): Record<string, unknown> {
   const reason = reasonOf(thrown)
-  if (thrown instanceof Fault) return { code: thrown.code, reason, hint: thrown.hint, ...thrown.facts }
+  if (thrown instanceof Fault) return { ...thrown.facts, code: thrown.code, reason, hint: thrown.hint }
   return thrown instanceof Error ? { reason, stack: thrown.stack } : { reason }
 }

@@ -29,6 +29,8 @@ export interface Jobs {
   put(job: string, dueMs: number): Promise<void>
   /** Jobs due at `nowMs`, earliest first, leased until `nowMs + leaseMs`: then anyone may take them again. */
   take(nowMs: number, leaseMs: number, limit: number): Promise<readonly string[]>
+  /** Keeps a job that was taken, for as long as its worker needs. Nothing happens when it is finished already. */
+  extend(job: string, leaseUntilMs: number): Promise<void>
   /** Ends the job, or says when it is due next. */
   finish(job: string, nextDueMs?: number): Promise<void>
 }

@@ -104,18 +104,22 @@ export interface LeafRequest extends Leaf, Publication {
   readonly noRevocation?: boolean
 }
 
-/** An end-entity certificate. The subject stays empty: the names are in the SAN, and nothing reads a CN any more. */
+/**
+ * An end-entity certificate. The names are in the SAN; the first that fits is also the common name, because a client such
+ * as kdig 3.2 gives up on an empty subject. Without a DNS name the subject is empty: some take any common name for one.
+ */
 export async function signLeaf(leaf: LeafRequest): Promise<Uint8Array> {
   const { issuer, spki, noRevocation = false, extensions = [] } = leaf
   if (noRevocation && leaf.crlUrl !== undefined) throw new RangeError('a CRL for what is never revoked (RFC 9608 §4)')
   const parent = openAuthority(issuer)
+  const shown = leaf.dnsNames.find((name) => name.length <= COMMON_NAME_CHARACTERS_MAX)
   return signTbs(leaf, parent.key, {
-    subject: buildName([]),
+    subject: buildName(shown === undefined ? [] : commonName(shown)),
     issuer: parent.subjectDer,
     spki,
     extensions: [
-      // The names are critical because the subject is empty (RFC 5280 §4.2.1.6).
-      ...leafExtensions(leaf, spki, true),
+      // Where the subject is empty the names are critical (RFC 5280 §4.2.1.6).
+      ...leafExtensions(leaf, spki, shown === undefined),
       authorityKeyIdentifier(parent.keyId),
       ...publication(leaf),
       ...(noRevocation ? [noRevAvail()] : []),
@@ -168,6 +172,8 @@ async function signTbs({ notBeforeMs, notAfterMs }: Validity, key: PrivateKey, p
 }
 
 const VERSION_3 = 2
+/** ub-common-name, RFC 5280 Appendix A.1. */
+const COMMON_NAME_CHARACTERS_MAX = 64
 
 /** 126 random bits; the top two are fixed so that the number is positive and its length never varies (RFC 5280 §4.1.2.2). */
 function randomSerial(): Uint8Array {

@@ -35,7 +35,7 @@ describe('parseCertificate', () => {
     })
     const certificate = parseCertificate(der)
     expect(certificate).toMatchObject({
-      subject: '',
+      subject: 'CN=a.example',
       issuer: 'CN=Test Intermediate',
       ...WHILE_NOW,
       dnsNames: ['a.example', '*.b.example'],

@@ -42,7 +42,7 @@ describe('signing', () => {
     expect(intermediate.checkIssued(root) && intermediate.verify(root.publicKey)).toBe(true)
   })
 
-  it('makes leaves without subject, the names critical', async () => {
+  it('makes leaves whose first name is also the common name', async () => {
     const der = await authority.makeLeaf({
       dnsNames: ['a.example', '*.b.example'],
       ipAddresses: ['192.168.1.1', 'fd00::1'],
@@ -54,9 +54,22 @@ describe('signing', () => {
       '*.b.example',
       'fd00::1',
     ])
-    expect([leaf.checkHost('c.example'), leaf.ca, parseCertificate(der).subject]).toEqual([undefined, false, ''])
-    expect(criticalOids(der)).toEqual(['2.5.29.17', '2.5.29.15'])
+    expect([leaf.checkHost('c.example'), leaf.ca, parseCertificate(der).subject]).toEqual([
+      undefined,
+      false,
+      'CN=a.example',
+    ])
+    expect(criticalOids(der)).toEqual(['2.5.29.15'])
     expect(extensionOids(der)).toEqual(['2.5.29.17', '2.5.29.19', '2.5.29.15', '2.5.29.37', '2.5.29.14', '2.5.29.35'])
+  })
+
+  it('leaves the subject empty and the names critical where no name fits: no DNS name, or one above 64 characters', async () => {
+    const long = `${'a'.repeat(60)}.example`
+    for (const names of [{ dnsNames: [], ipAddresses: ['192.168.1.1'] }, { dnsNames: [long] }]) {
+      const der = await authority.makeLeaf(names)
+      expect(parseCertificate(der).subject).toBe('')
+      expect(criticalOids(der)).toEqual(['2.5.29.17', '2.5.29.15'])
+    }
   })
 
   it('is exact to the second, across the end of UTCTime', async () => {

@@ -72,6 +72,10 @@ export function memoryJobs(): Jobs {
       for (const [, job] of taken) Object.assign(job, { leaseUntilMs: nowMs + leaseMs, again: false })
       return taken.map(([id]) => id)
     },
+    async extend(id, leaseUntilMs) {
+      const job = jobs.get(id)
+      if (job && job.leaseUntilMs > 0) job.leaseUntilMs = leaseUntilMs
+    },
     async finish(id, nextDueMs) {
       const job = jobs.get(id)
       const dueMs = Math.min(job?.again ? job.dueMs : Infinity, nextDueMs ?? Infinity)

@@ -1,0 +1,43 @@
+import { Fault, type FaultCode } from '../core/fault.ts'
+import { type HttpResponse, requestOverSocket, serveHttpOnSocket } from './http.ts'
+
+/** What may be asked of a running daemon, by name. Input and result survive JSON. */
+export type OperationTable = Readonly<Record<string, (input: never) => Promise<unknown>>>
+
+const PREFIX = '/v1/'
+/** The largest list of a CLI call; see PAGE_MAX of the operations. */
+const BODY_BYTES_MAX = 1024 * 1024
+
+/** Serves the table on a unix socket that only this user can open: `POST /v1/NAME` with the input as JSON. */
+export function serveOperations(socketPath: string, operations: OperationTable): Promise<{ close(): Promise<void> }> {
+  return serveHttpOnSocket({
+    path: socketPath,
+    bodyBytesMax: BODY_BYTES_MAX,
+    async handler({ method, path, body }): Promise<HttpResponse> {
+      const name = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : ''
+      if (!Object.hasOwn(operations, name)) return json(404, { message: `there is no operation at ${path}` })
+      if (method !== 'POST') return json(405, { message: 'use POST' })
+      try {
+        const input = (body.length === 0 ? {} : JSON.parse(Buffer.from(body).toString())) as never
+        return json(200, await operations[name]!(input))
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error
+        return json(409, { code: error.code, message: error.message })
+      }
+    },
+  })
+}
+
+/** Asks a running daemon. Throws what the operation threw there, or Fault NOT_RUNNING. */
+export async function askOperation<T>(socketPath: string, name: string, input: object = {}): Promise<T> {
+  const body = new TextEncoder().encode(JSON.stringify(input))
+  const response = await requestOverSocket(socketPath, { method: 'POST', path: PREFIX + name, body })
+  const content = JSON.parse(Buffer.from(response.body).toString()) as { code?: FaultCode; message?: string }
+  if (response.status === 200) return content as T
+  const message = content.message ?? `the daemon answered with HTTP status ${response.status}`
+  throw new Fault(content.code ?? 'NOT_RUNNING', message)
+}
+
+function json(status: number, value: unknown): HttpResponse {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) }
+}

@@ -1,0 +1,26 @@
+import { Fault, reasonOf } from '../../core/fault.ts'
+import { explain, type Log } from '../../core/log.ts'
+import type { Authority } from './authority.ts'
+
+/** Asks the authorities in order until one issues: the backup stands in while the primary is out. Is itself an Authority. */
+export function firstThatIssues(authorities: readonly Authority[], log: Log): Authority {
+  return {
+    id: authorities.map((authority) => authority.id).join(', then '),
+    async issue(wish, signal) {
+      const reasons: string[] = []
+      for (const authority of authorities) {
+        try {
+          return await authority.issue(wish, signal)
+        } catch (error) {
+          if (signal.aborted) throw error
+          reasons.push(`${authority.id}: ${reasonOf(error)}`)
+          log.warn({ authority: authority.id, names: wish.names, ...explain(error) }, 'authority did not issue')
+        }
+      }
+      throw new Fault(
+        'AUTHORITY_UNAVAILABLE',
+        `no authority issued for ${wish.names.join(', ')}: ${reasons.join('; ')}`,
+      )
+    },
+  }
+}

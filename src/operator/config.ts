@@ -1,0 +1,239 @@
+import { dirname } from 'node:path'
+import { choice, domainName, duration, filePath, flag, hostPort, httpsUrl, text } from '../core/fields.ts'
+import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
+import {
+  checked,
+  field,
+  list,
+  type Override,
+  optional,
+  parseSettings,
+  type SettingsOf,
+  section,
+} from '../core/settings.ts'
+import { refuse, shown } from '../core/units.ts'
+import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../dns/tsig.ts'
+import type { Endpoint } from '../net/bind.ts'
+import { pathResolver, readPem, readPrivateKey, readSecret, readSettingsFile } from '../store/settings-file.ts'
+import { DELEGATED_KEY_TYPES, type DelegatedKeyType } from './delegation/template.ts'
+
+/** The settings of the operator service: the only code that knows key names. The reference page is made from this table. */
+const AUTHORITIES_MAX = 8
+const TSIG_NAMES = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[]
+
+const authority = section('one CA', {
+  name: text('short name for logs and files', {
+    pattern: /^[a-z0-9-]+$/,
+    expected: 'lower-case letters, digits and hyphens',
+    max: 32,
+  }),
+  kind: choice('acme: any RFC 8555 CA; internal: an issuing CA of our own', ['acme', 'internal']),
+  directory: optional(httpsUrl('directory of an acme authority')),
+  trust: optional(filePath('PEM roots for its HTTPS, instead of the system store')),
+  eab: optional(
+    section('external account binding, when the CA wants one', {
+      kid: text('key identifier'),
+      'key-file': filePath('file with the key, base64url'),
+    }),
+  ),
+  profile: optional(text('certificate profile to order', { pattern: /^[\w-]+$/, expected: 'a profile name', max: 64 })),
+  'request-dates': flag('order with an end date; for CAs that allow it', { default: false }),
+})
+
+export const OPERATOR_SETTINGS = checked(
+  section('settings of the operator service', {
+    state: filePath('directory for keys; made at first start, 0700', { default: './state' }),
+    log: choice('least important messages to show', LOG_LEVELS, { default: 'info' }),
+    store: field(
+      {
+        type: 'pglite:DIR | postgres://…',
+        description: 'where accounts, orders and devices are kept',
+        default: 'pglite:',
+      },
+      (value) =>
+        typeof value === 'string' && /^(pglite:|postgres(ql)?:\/\/)/.test(value)
+          ? value
+          : refuse(`expected pglite:DIR or postgres://…, got ${shown(value)}`),
+    ),
+    'base-url': httpsUrl('how routers reach this service', { default: 'https://127.0.0.1:7443' }),
+    listen: section('where to answer', {
+      api: hostPort('ACME for the routers, and their certificates', { defaultPort: 7443, default: '127.0.0.1:7443' }),
+      tls: optional(
+        section('certificate of the API; without it one of our own CA is used', {
+          certificate: filePath('PEM chain, leaf first'),
+          key: filePath('PEM private key'),
+        }),
+      ),
+    }),
+    zone: section('where the names of the routers live', {
+      name: domainName('zone of the operator'),
+      'dns-update': optional(
+        section('dns-01 by dynamic update (RFC 2136)', {
+          server: hostPort('primary of the zone', { defaultPort: 53 }),
+          'key-name': optional(text('name of the TSIG key')),
+          'key-file': optional(filePath('file with the TSIG key, base64')),
+          algorithm: choice('TSIG algorithm', TSIG_NAMES, { default: 'hmac-sha256' }),
+        }),
+      ),
+      hook: optional(filePath('dns-01 by a command: COMMAND present|cleanup NAME VALUE')),
+    }),
+    authorities: list('the CAs, in order of preference', authority, { min: 1, max: AUTHORITIES_MAX }),
+    delegation: section('what routers may have', {
+      lifetime: duration('lifetime of certificates that do not renew by themselves', {
+        default: '7d',
+        min: '1s',
+        max: '90d',
+      }),
+      'min-lifetime': duration('shortest lifetime a router may ask for', { default: '1d', min: '1s', max: '90d' }),
+      'max-duration': duration('longest span of one order', { default: '366d', min: '1m', max: '3660d' }),
+      'key-types': list('keys a router may use, in order of preference', choice('', DELEGATED_KEY_TYPES), {
+        min: 1,
+        max: 3,
+        default: ['p256'],
+      }),
+      'name-pattern': text('first label of new names; * is random', {
+        pattern: /^[a-z0-9]([a-z0-9-]*)\*([a-z0-9-]*[a-z0-9])?$/,
+        expected: 'a label with one *, such as cpe-*',
+        max: 48,
+        default: 'cpe-*',
+      }),
+    }),
+  }),
+  ({ authorities, zone }, complain) => {
+    const solvers = [zone['dns-update'], zone.hook].filter((solver) => solver !== undefined).length
+    if (solvers > 1) complain(['zone', 'hook'], 'both dns-update and hook are given', 'keep one')
+    if ((zone['dns-update']?.['key-name'] === undefined) !== (zone['dns-update']?.['key-file'] === undefined))
+      complain(['zone', 'dns-update'], 'key-name and key-file belong together')
+    for (const [index, { kind, directory, name }] of authorities.entries()) {
+      if (authorities.findIndex((other) => other.name === name) !== index)
+        complain(['authorities', index, 'name'], `there is another authority ${name}`)
+      if (kind === 'acme' && directory === undefined)
+        complain(['authorities', index], 'an acme authority needs a directory')
+      if (kind === 'acme' && solvers === 0)
+        complain(
+          ['authorities', index],
+          'an acme authority needs a way to do dns-01',
+          'give zone.dns-update or zone.hook',
+        )
+    }
+  },
+)
+
+export interface OperatorConfig {
+  readonly state: string
+  readonly log: LogLevel
+  readonly store: string
+  /** Without a slash at the end. */
+  readonly baseUrl: string
+  readonly listen: { readonly api: Endpoint; readonly tls?: { readonly key: string; readonly cert: string } }
+  readonly zone: {
+    readonly name: string
+    readonly dnsUpdate?: { readonly server: Endpoint; readonly key?: TsigKey }
+    readonly hook?: string
+  }
+  readonly authorities: readonly AuthorityConfig[]
+  readonly delegation: {
+    readonly lifetimeMs: number
+    readonly minLifetimeMs: number
+    readonly maxDurationMs: number
+    readonly keyTypes: readonly DelegatedKeyType[]
+    readonly namePattern: string
+  }
+}
+
+export type AuthorityConfig =
+  | { readonly kind: 'internal'; readonly name: string }
+  | {
+      readonly kind: 'acme'
+      readonly name: string
+      readonly directory: string
+      readonly trust?: readonly string[]
+      readonly eab?: { readonly kid: string; readonly key: string }
+      readonly profile?: string
+      readonly requestDates: boolean
+    }
+
+/** Reads the file and the files it names. Throws CONFIG_UNREADABLE, or CONFIG_INVALID with every problem. */
+export async function loadOperatorConfig(file: string, overrides: readonly Override[] = []): Promise<OperatorConfig> {
+  const settings = parseSettings(OPERATOR_SETTINGS, await readSettingsFile(file), file, overrides)
+  const at = pathResolver(dirname(file))
+  const { tls } = settings.listen
+  const state = at(settings.state)
+  return {
+    state,
+    log: settings.log,
+    store: settings.store === 'pglite:' ? `pglite:${state}/store` : storeUrl(settings.store, at),
+    baseUrl: settings['base-url'].replace(/\/+$/, ''),
+    listen: {
+      api: settings.listen.api,
+      ...(tls
+        ? {
+            tls: {
+              cert: (await readPem(at(tls.certificate), 'listen.tls.certificate'))[0]!,
+              key: await readPrivateKey(at(tls.key), 'listen.tls.key'),
+            },
+          }
+        : {}),
+    },
+    zone: await zoneOf(settings.zone, at),
+    authorities: await Promise.all(settings.authorities.map((one, index) => authorityOf(one, index, at))),
+    delegation: {
+      lifetimeMs: settings.delegation.lifetime,
+      minLifetimeMs: settings.delegation['min-lifetime'],
+      maxDurationMs: settings.delegation['max-duration'],
+      keyTypes: settings.delegation['key-types'],
+      namePattern: settings.delegation['name-pattern'],
+    },
+  }
+}
+
+type Settings = SettingsOf<typeof OPERATOR_SETTINGS>
+type PathOf = (path: string) => string
+
+function storeUrl(url: string, at: PathOf): string {
+  return url.startsWith('pglite:') ? `pglite:${at(url.slice('pglite:'.length))}` : url
+}
+
+async function zoneOf(zone: Settings['zone'], at: PathOf): Promise<OperatorConfig['zone']> {
+  const update = zone['dns-update']
+  const keyName = update?.['key-name']
+  return {
+    name: zone.name,
+    ...(update
+      ? {
+          dnsUpdate: {
+            server: update.server,
+            ...(keyName === undefined
+              ? {}
+              : {
+                  key: {
+                    keyName,
+                    algorithm: update.algorithm,
+                    secret: Buffer.from(
+                      await readSecret(at(update['key-file']!), 'zone.dns-update.key-file'),
+                      'base64',
+                    ),
+                  },
+                }),
+          },
+        }
+      : {}),
+    ...(zone.hook === undefined ? {} : { hook: at(zone.hook) }),
+  }
+}
+
+async function authorityOf(one: Settings['authorities'][number], index: number, at: PathOf): Promise<AuthorityConfig> {
+  if (one.kind === 'internal') return { kind: 'internal', name: one.name }
+  const key = `authorities.${index}`
+  return {
+    kind: 'acme',
+    name: one.name,
+    directory: one.directory!,
+    ...(one.trust === undefined ? {} : { trust: await readPem(at(one.trust), `${key}.trust`) }),
+    ...(one.eab
+      ? { eab: { kid: one.eab.kid, key: await readSecret(at(one.eab['key-file']), `${key}.eab.key-file`) } }
+      : {}),
+    ...(one.profile === undefined ? {} : { profile: one.profile }),
+    requestDates: one['request-dates'],
+  }
+}

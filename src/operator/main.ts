@@ -1,0 +1,151 @@
+import { join } from 'node:path'
+import { memoryNonces } from '../acme/server/nonces.ts'
+import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts'
+import { createAcmeServer } from '../acme/server/server.ts'
+import type { Clock } from '../core/clock.ts'
+import { explain, type Log } from '../core/log.ts'
+import { createHttpTransport, serveHttp } from '../net/http.ts'
+import { serveOperations } from '../net/operations.ts'
+import { lockDirectory, writeFileAtomic } from '../store/file.ts'
+import { openStore } from '../store/postgres.ts'
+import { createOperations } from './admin/operations.ts'
+import { apiCertificate } from './api-certificate.ts'
+import { acmeAuthority } from './authority/acme.ts'
+import type { Authority } from './authority/authority.ts'
+import { challengeHook, dnsUpdater } from './authority/dns-01.ts'
+import { openInternalAuthority } from './authority/internal.ts'
+import { firstThatIssues } from './authority/pool.ts'
+import type { AuthorityConfig, OperatorConfig } from './config.ts'
+import { type DeviceRow, deviceRegistry } from './delegation/devices.ts'
+import { templateFor } from './delegation/template.ts'
+import { createPublisher, type PublicationRow } from './publisher.ts'
+import { createWorker } from './worker.ts'
+
+/** A nonce is used within seconds; 100,000 of them are 10 MB. */
+const NONCES_MAX = 100_000
+const NONCE_LIFETIME_MS = 3_600_000
+
+interface Context {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** The delegation service, from settings to the moment the signal says stop. Throws a Fault when it cannot start. */
+export async function runOperator(
+  config: OperatorConfig,
+  context: Context & { readonly signal: AbortSignal },
+): Promise<void> {
+  const { clock, log, signal } = context
+  const lock = await lockDirectory(config.state)
+  const started: (() => Promise<void>)[] = [() => lock.release()]
+  try {
+    const store = await openStore(config.store)
+    started.push(() => store.close())
+    const orders = store.table<OrderRow>('order')
+    const registry = openRegistry(config, store.table<DeviceRow>('device'), clock)
+
+    const authorities = await Promise.all(
+      config.authorities.map((authority) => openAuthority(authority, config, context)),
+    )
+    const jobs = store.jobs()
+    const publisher = createPublisher({
+      orders,
+      publications: store.table<PublicationRow>('publication'),
+      jobs,
+      authority: firstThatIssues(authorities, log),
+      singleLifetimeS: config.delegation.lifetimeMs / 1000,
+      clock,
+      log,
+    })
+    const worker = createWorker({ jobs, publisher, clock, log })
+
+    const acme = createAcmeServer({
+      baseUrl: config.baseUrl,
+      clock,
+      nonces: memoryNonces({ clock, capacity: NONCES_MAX, lifetimeMs: NONCE_LIFETIME_MS }),
+      accounts: store.table<AccountRow>('account'),
+      accountKeys: store.table<AccountKeyRow>('account-key'),
+      orders,
+      externalAccounts: registry.externalAccounts,
+      delegations: registry.delegations,
+      autoRenewal: {
+        minLifetimeS: config.delegation.minLifetimeMs / 1000,
+        maxDurationS: config.delegation.maxDurationMs / 1000,
+      },
+      async onProcessing(orderId) {
+        await publisher.enqueue(orderId)
+        worker.nudge()
+      },
+      certificates: publisher.certificates,
+      retryAfterS: 1,
+      log,
+    })
+
+    const certificate = await apiCertificate(config, clock)
+    await writeRoots(config.state, [certificate.rootPem, ...authorities.map(({ rootPem }) => rootPem)])
+    const api = await serveHttp({
+      ...config.listen.api,
+      tls: certificate.tls,
+      async handler(request) {
+        return acme.handle(request)
+      },
+    })
+    started.push(() => api.close())
+    log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
+
+    const operations = createOperations({ registry, authorities, baseUrl: config.baseUrl })
+    const admin = await serveOperations(join(config.state, 'admin.sock'), operations)
+    started.push(() => admin.close())
+
+    await publisher.resume()
+    await worker.run(signal)
+  } finally {
+    for (const stop of started.toReversed())
+      await stop().catch((error: unknown) => log.error(explain(error), 'a part did not stop cleanly'))
+  }
+}
+
+/** `root.pem`: what routers need as `trust` where roots of our own are in use. Not secret. */
+async function writeRoots(state: string, roots: readonly (string | undefined)[]): Promise<void> {
+  const own = new Set(roots.filter((pem) => pem !== undefined))
+  if (own.size > 0) await writeFileAtomic(join(state, 'root.pem'), [...own].join(''), { mode: 0o644 })
+}
+
+/** Also for the CLI while the service is down. */
+export function openRegistry(
+  config: OperatorConfig,
+  devices: Parameters<typeof deviceRegistry>[0]['devices'],
+  clock: Clock,
+): ReturnType<typeof deviceRegistry> {
+  return deviceRegistry({
+    devices,
+    zone: config.zone.name,
+    namePattern: config.delegation.namePattern,
+    templateFor: (name) => templateFor(name, config.delegation.keyTypes),
+    clock,
+  })
+}
+
+async function openAuthority(
+  authority: AuthorityConfig,
+  config: OperatorConfig,
+  { clock, log }: Context,
+): Promise<Authority> {
+  if (authority.kind === 'internal') return openInternalAuthority(authority.name, config.state, clock)
+  const { dnsUpdate, hook } = config.zone
+  return acmeAuthority({
+    id: authority.name,
+    directoryUrl: authority.directory,
+    ...(authority.eab ? { externalAccount: { kid: authority.eab.kid, hmacKey: authority.eab.key } } : {}),
+    ...(authority.profile === undefined ? {} : { profile: authority.profile }),
+    requestDates: authority.requestDates,
+    dns: hook === undefined ? dnsUpdater({ ...dnsUpdate!, zone: config.zone.name, clock }) : challengeHook(hook),
+    stateDir: config.state,
+    transport: createHttpTransport({
+      ...(authority.trust ? { ca: authority.trust } : {}),
+      userAgent: 'hearth-operator',
+    }),
+    clock,
+    log,
+  })
+}

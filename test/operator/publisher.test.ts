@@ -1,0 +1,231 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { OrderRow } from '../../src/acme/server/rows.ts'
+import { toBase64url } from '../../src/core/bytes.ts'
+import { Fault } from '../../src/core/fault.ts'
+import { createLog } from '../../src/core/log.ts'
+import type { CertificateWish } from '../../src/operator/authority/authority.ts'
+import { createPublisher, type PublicationRow } from '../../src/operator/publisher.ts'
+import { createWorker } from '../../src/operator/worker.ts'
+import { createCsr } from '../../src/pki/csr.ts'
+import { generateKey, spkiOf } from '../../src/pki/key.ts'
+import { createRoot, signLeaf } from '../../src/pki/sign.ts'
+import { memoryJobs, memoryTable } from '../../src/store/memory.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+
+const DAY_MS = 86_400_000
+const NAME = 'cpe-1.cpe.example'
+const START_MS = Date.UTC(2027, 0, 10)
+
+/** RFC 8739 §3.5: start 10 Jan, end 20 Jan, lifetime 4 d, adjust 3 d. */
+const TERMS = { endMs: Date.UTC(2027, 0, 20), lifetimeS: 4 * 86_400, lifetimeAdjustS: 3 * 86_400 }
+
+const rootKey = await generateKey('p256')
+const root = await createRoot({
+  commonName: 'Test root',
+  keyPem: rootKey,
+  notBeforeMs: START_MS - DAY_MS,
+  notAfterMs: START_MS + 365 * DAY_MS,
+})
+const deviceKey = await generateKey('p256')
+const csr = await createCsr({ keyPem: deviceKey, dnsNames: [NAME] })
+
+/** A publisher with its worker over memory, in front of a CA whose wishes are kept and which can be made to fail. */
+function createWorld() {
+  const clock = new ManualClock(START_MS)
+  const orders = memoryTable<OrderRow>()
+  const publications = memoryTable<PublicationRow>()
+  const jobs = memoryJobs()
+  const wishes: CertificateWish[] = []
+  const world = {
+    clock,
+    orders,
+    publications,
+    jobs,
+    wishes,
+    failure: undefined as Error | undefined,
+    publisher: undefined as unknown as ReturnType<typeof createPublisher>,
+    stop: new AbortController(),
+    running: Promise.resolve(),
+    start() {
+      world.stop = new AbortController()
+      world.running = createWorker({ jobs, publisher: world.publisher, clock, log }).run(world.stop.signal)
+    },
+    async end() {
+      world.stop.abort()
+      await world.running
+    },
+  }
+  const log = createLog('silent')
+  world.publisher = createPublisher({
+    orders,
+    publications,
+    jobs,
+    authority: {
+      id: 'test',
+      async issue(wish) {
+        if (world.failure) throw world.failure
+        wishes.push(wish)
+        const { names: dnsNames, notBeforeMs, notAfterMs } = wish
+        const issuer = { certificate: root, keyPem: rootKey }
+        return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, notBeforeMs, notAfterMs })]
+      },
+    },
+    singleLifetimeS: 7 * 86_400,
+    clock,
+    log,
+  })
+  return world
+}
+
+async function placeOrder(
+  world: ReturnType<typeof createWorld>,
+  id: string,
+  kind: 'star' | 'single' = 'star',
+): Promise<void> {
+  await world.orders.insert(id, {
+    account: 'account-1',
+    status: 'processing',
+    identifiers: [NAME],
+    delegation: NAME,
+    star: kind === 'star',
+    ...(kind === 'star' ? { autoRenewal: TERMS } : {}),
+    allowCertificateGet: true,
+    expiresMs: TERMS.endMs,
+    csr: toBase64url(csr),
+  })
+  await world.publisher.enqueue(id)
+}
+
+/** Lets time pass: most of it at once, because the worker looks every second. */
+async function pass(clock: ManualClock, ms: number): Promise<void> {
+  clock.step(ms - 2_000)
+  await clock.advance(2_000)
+}
+
+/** Certificates take real time to sign, which the manual clock does not see. */
+async function eventually(check: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 200; turn++) {
+    if (await check()) return
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  throw new Error('it did not happen')
+}
+
+const datesOf = (wishes: readonly CertificateWish[]): string[] =>
+  wishes.map(({ notBeforeMs, notAfterMs }) =>
+    [notBeforeMs, notAfterMs].map((ms) => new Date(ms).toISOString().slice(5, 10)).join('→'),
+  )
+
+let world: ReturnType<typeof createWorld>
+beforeEach(() => {
+  world = createWorld()
+  return () => world.end()
+})
+
+const published = async (): Promise<PublicationRow | undefined> => (await world.publications.list({ limit: 1 }))[0]?.row
+
+describe('a STAR order (RFC 8739)', () => {
+  it('becomes valid with its first certificate, which every later one replaces at the same id, on the dates of §3.5', async () => {
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    const certificateId = (await world.orders.find('order-1'))!.row.certificate!
+
+    await pass(world.clock, DAY_MS)
+    await eventually(async () => (await published())?.index === 1)
+    await pass(world.clock, 4 * DAY_MS)
+    await eventually(async () => (await published())?.index === 2)
+    await pass(world.clock, 14 * DAY_MS)
+
+    expect(datesOf(world.wishes)).toEqual(['01-10→01-14', '01-11→01-18', '01-15→01-20'])
+    expect((await world.publications.list({ limit: 10 })).map(({ id }) => id)).toEqual([certificateId])
+  })
+
+  it('says when the next certificate appears, and after its end that it is over', async () => {
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    const id = (await world.orders.find('order-1'))!.row.certificate!
+    const first = (await world.publisher.certificates.read(id))!
+    expect(new Date(first.nextChangeMs).toISOString()).toBe('2027-01-11T00:00:00.000Z')
+    expect(first).toMatchObject({ account: 'account-1', getAllowed: true })
+    expect(first.ended).toBeUndefined()
+    await pass(world.clock, 10 * DAY_MS)
+    expect((await world.publisher.certificates.read(id))!.ended).toBe('autoRenewalExpired')
+  })
+
+  it('issues only the certificate that is due after a long downtime', async () => {
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    await world.end()
+    await pass(world.clock, 6 * DAY_MS)
+    world.start()
+    await eventually(async () => (await published())?.index === 2)
+    expect(datesOf(world.wishes)).toEqual(['01-10→01-14', '01-15→01-20'])
+  })
+})
+
+describe('an order without auto-renewal (RFC 9115 §2.3.3)', () => {
+  it('gets one certificate and no renewal', async () => {
+    await placeOrder(world, 'order-1', 'single')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    await pass(world.clock, 30 * DAY_MS)
+    expect(datesOf(world.wishes)).toEqual(['01-10→01-17'])
+  })
+})
+
+describe('failures', () => {
+  it('are tried again, and the order is valid in the end', async () => {
+    world.failure = new Fault('AUTHORITY_UNAVAILABLE', 'the CA is down')
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => world.clock.sleeping > 0)
+    await world.clock.advance(1_000)
+    expect((await world.orders.find('order-1'))?.row.status).toBe('processing')
+    world.failure = undefined
+    await world.clock.advance(10_000)
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+  })
+
+  it('in a row end a first order with a problem that names no secret of ours', async () => {
+    world.failure = new Fault('AUTHORITY_UNAVAILABLE', 'the CA at https://ca.example/account/17 is down')
+    await placeOrder(world, 'order-1')
+    world.start()
+    for (let minute = 0; minute < 10; minute++) await world.clock.advance(60_000)
+    const order = (await world.orders.find('order-1'))!.row
+    expect(order.status).toBe('invalid')
+    expect(order.error).toMatchObject({ type: 'urn:ietf:params:acme:error:serverInternal', status: 500 })
+    expect(JSON.stringify(order.error)).not.toContain('ca.example')
+  })
+
+  it('of a renewal leave the published certificate in place, and a later try replaces it', async () => {
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    world.failure = new Fault('AUTHORITY_UNAVAILABLE', 'the CA is down')
+    await pass(world.clock, DAY_MS + 60_000)
+    expect((await published())?.index).toBe(0)
+    expect((await world.orders.find('order-1'))?.row.status).toBe('valid')
+    world.failure = undefined
+    await pass(world.clock, 20 * 60_000)
+    await eventually(async () => (await published())?.index === 1)
+  })
+
+  it('of the process lose nothing: an order left at processing is taken up again', async () => {
+    await placeOrder(world, 'order-1')
+    await world.jobs.finish('issue/order-1') // the job was lost before it was written
+    await world.publisher.resume()
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+  })
+
+  it('a step repeated after a crash publishes nothing twice', async () => {
+    await placeOrder(world, 'order-1')
+    await world.publisher.work('issue/order-1', AbortSignal.timeout(5_000))
+    await world.publisher.work('issue/order-1', AbortSignal.timeout(5_000))
+    expect(world.wishes.length).toBe(1)
+    expect((await world.publications.list({ limit: 10 })).length).toBe(1)
+  })
+})

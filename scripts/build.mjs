@@ -11,7 +11,20 @@ import { fileURLToPath as __fileURLToPath } from 'node:url'
 const require = __createRequire(import.meta.url), __filename = __fileURLToPath(import.meta.url)
 const __dirname = __fileURLToPath(new URL('.', import.meta.url))`
 
+// acme-client signs for us and our own transport sends (src/acme/client/plumbing.ts): its axios and node-forge are never
+// called, and would be half of the bundle.
+const withoutUnused = {
+  name: 'without-unused',
+  setup(build) {
+    build.onResolve({ filter: /^\.\/(axios|crypto\/forge)$/ }, ({ importer }) =>
+      importer.includes('acme-client') ? { path: 'unused', namespace: 'unused' } : undefined,
+    )
+    build.onLoad({ filter: /^unused$/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
+  },
+}
+
 const common = {
+  plugins: [withoutUnused],
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -22,8 +35,6 @@ const common = {
   logLevel: 'warning',
   banner: { js: banner },
   define: { 'process.env.HEARTH_VERSION': JSON.stringify(version) },
-  // Our own client makes every request; axios is never called (src/acme/client/plumbing.ts).
-  alias: { 'node-forge': './scripts/empty.cjs' },
   external: ['pg-native', '@electric-sql/pglite', '@electric-sql/pglite/node-postgres'],
 }
 

@@ -7,9 +7,13 @@ let passed = 0
 let failed = 0
 for (const file of files) {
   const report = JSON.parse(readFileSync(file, 'utf8'))
-  const brokenFiles = report.testResults.filter((result) => result.status === 'failed' && result.assertionResults.length === 0)
+  const brokenFiles = report.testResults.filter(
+    (result) => result.status === 'failed' && result.assertionResults.length === 0,
+  )
   const notRun = report.numPendingTests + report.numTodoTests
-  console.log(`${basename(file, '.json')}: ${report.numPassedTests} passed, ${report.numFailedTests} failed, ${notRun} not run`)
+  console.log(
+    `${basename(file, '.json')}: ${report.numPassedTests} passed, ${report.numFailedTests} failed, ${notRun} not run`,
+  )
   passed += report.numPassedTests
   failed += report.numFailedTests + brokenFiles.length + notRun
 }

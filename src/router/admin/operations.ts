@@ -1,0 +1,43 @@
+import { Fault } from '../../core/fault.ts'
+import { advertisement } from '../discovery/advertisement.ts'
+import type { Presence } from '../discovery/presence.ts'
+import type { IdentityManager, IdentityStatus } from '../identity/manager.ts'
+import type { Transport } from '../resolve/resolver.ts'
+import type { CacheStatus } from '../resolve/cache.ts'
+import type { UpstreamStatus } from '../resolve/pool.ts'
+
+export interface RouterStatus {
+  readonly uptimeS: number
+  readonly listeners: readonly { readonly transport: Transport; readonly host: string; readonly port: number }[]
+  readonly identity: IdentityStatus
+  readonly presence: Presence
+  readonly upstreams: readonly UpstreamStatus[]
+  readonly cache: CacheStatus
+}
+
+/** What people and programs may ask of a running router. CLI and HTTP are faces of this table and have no logic of their own. */
+export type Operations = Readonly<Record<OperationName, () => Promise<unknown>>>
+export const OPERATION_NAMES = ['status', 'advertise', 'identity-show', 'identity-renew', 'cache-flush'] as const
+export type OperationName = (typeof OPERATION_NAMES)[number]
+
+export function createOperations(parts: {
+  readonly status: () => RouterStatus
+  readonly presence: () => Presence
+  readonly identity: IdentityManager
+  readonly cache: { flush(): void }
+}): Operations {
+  return {
+    status: async () => parts.status(),
+    advertise: async () => advertisement(parts.presence()),
+    'identity-show': async () => parts.identity.status(),
+    'identity-renew': async () => {
+      const error = await parts.identity.renewNow()
+      if (error) throw new Fault(error.code ?? 'ACME_REFUSED', error.message)
+      return parts.identity.status()
+    },
+    'cache-flush': async () => {
+      parts.cache.flush()
+      return {}
+    },
+  }
+}

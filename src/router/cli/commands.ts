@@ -1,0 +1,71 @@
+import { join } from 'node:path'
+import { systemClock } from '../../core/clock.ts'
+import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
+import { createLog } from '../../core/log.ts'
+import { askOperation } from '../../net/operations.ts'
+import { loadRouterConfig } from '../config.ts'
+import { runRouter } from '../main.ts'
+import { DEMO } from './demo/demo.ts'
+import { QUERY } from './query.ts'
+import { advertisementText, identityText, statusText } from './text.ts'
+
+const CONFIG_FILE = 'hearth.yaml'
+const CONFIG: CommandOption = { type: 'string', value: 'FILE', help: `settings file (default ${CONFIG_FILE})` }
+const SOCKET: CommandOption = {
+  type: 'string',
+  value: 'PATH',
+  help: 'socket of the running router, instead of --config',
+}
+const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
+
+/** The verbs of `hearth`. */
+export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
+  run: {
+    usage: '[--config FILE] [--set PATH=VALUE]',
+    summary: 'run the router in the foreground',
+    options: { config: CONFIG, set: SET_OPTION },
+    async run(input) {
+      const { file, overrides } = configArguments(input, CONFIG_FILE)
+      const config = await loadRouterConfig(file, overrides)
+      await runRouter(config, { clock: systemClock, log: createLog(config.log), signal: input.signal })
+      return EXIT.OK
+    },
+  },
+  check: {
+    usage: 'FILE',
+    summary: 'list every problem of a settings file',
+    options: { set: SET_OPTION },
+    words: { min: 1, max: 1 },
+    async run(input) {
+      await loadRouterConfig(input.words[0]!, configArguments(input, '').overrides)
+      input.print(`${input.words[0]} is good`)
+      return EXIT.OK
+    },
+  },
+  status: asking('status', 'show what the running router does', statusText),
+  query: QUERY,
+  advertise: asking('advertise', 'show what clients are told: SVCB records and DNR options', advertisementText),
+  'identity show': asking('identity-show', 'show the certificate and what happens to it next', identityText),
+  'identity renew': asking('identity-renew', 'fetch or order the next certificate now', identityText),
+  demo: DEMO,
+}
+
+/** A verb that asks the running router and prints the answer. */
+function asking<T>(operation: string, summary: string, text: (answer: T) => string): Command {
+  return {
+    usage: '[--config FILE | --socket PATH] [--json]',
+    summary,
+    options: { config: CONFIG, socket: SOCKET, set: SET_OPTION, json: JSON_OPTION },
+    async run(input) {
+      const answer = await askOperation<T>(await socketOf(input), operation)
+      input.print(input.values.json === true ? JSON.stringify(answer, null, 2) : text(answer))
+      return EXIT.OK
+    },
+  }
+}
+
+async function socketOf(input: Input): Promise<string> {
+  if (typeof input.values.socket === 'string') return input.values.socket
+  const { file, overrides } = configArguments(input, CONFIG_FILE)
+  return join((await loadRouterConfig(file, overrides)).state, 'admin.sock')
+}

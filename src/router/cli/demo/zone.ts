@@ -1,0 +1,81 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Clock } from '../../../core/clock.ts'
+import type { Log } from '../../../core/log.ts'
+import { type AuthoredRecord, buildAnswer } from '../../../dns/build.ts'
+import { RCODE, TYPE } from '../../../dns/codes.ts'
+import type { Endpoint } from '../../../net/bind.ts'
+import { listenOn } from '../../../net/bind.ts'
+import { tcpListener } from '../../listen/tcp.ts'
+import { udpListener } from '../../listen/udp.ts'
+import type { Resolver } from '../../resolve/resolver.ts'
+
+export const DEMO_ZONE = 'demo.example'
+const TTL_S = 300
+
+/** `www` is made of documentation addresses; `page` is the small web page of this demo. */
+const RECORDS: readonly AuthoredRecord[] = [
+  { name: `www.${DEMO_ZONE}`, type: TYPE.A, ttl: TTL_S, rdata: { address: '192.0.2.80' } },
+  { name: `www.${DEMO_ZONE}`, type: TYPE.AAAA, ttl: TTL_S, rdata: { address: '2001:db8::80' } },
+  { name: `page.${DEMO_ZONE}`, type: TYPE.A, ttl: TTL_S, rdata: { address: '127.0.0.1' } },
+  { name: `hello.${DEMO_ZONE}`, type: TYPE.TXT, ttl: TTL_S, rdata: { strings: [Buffer.from('it works')] } },
+]
+
+const SOA: AuthoredRecord = {
+  name: DEMO_ZONE,
+  type: TYPE.SOA,
+  ttl: TTL_S,
+  rdata: {
+    primary: `ns.${DEMO_ZONE}`,
+    mailbox: `nobody.${DEMO_ZONE}`,
+    serial: 1,
+    refresh: 3600,
+    retry: 600,
+    expire: 86_400,
+    minimum: 60,
+  },
+}
+
+/** The Internet of the demo: an upstream that knows one small zone, so that nothing here needs a network. */
+export async function startDemoZone(context: {
+  clock: Clock
+  log: Log
+}): Promise<{ endpoint: Endpoint; stop(): Promise<void> }> {
+  const zone: Resolver = {
+    id: 'demo zone',
+    resolve({ view }) {
+      const named = RECORDS.filter(({ name }) => name === view.questionName.toLowerCase())
+      const answers = named.filter(({ type }) => type === view.questionType)
+      const rcode = named.length > 0 ? RCODE.NOERROR : RCODE.NXDOMAIN
+      const authorities = answers.length > 0 ? [] : [SOA]
+      return {
+        kind: 'answer',
+        from: 'demo zone',
+        wire: buildAnswer(view, { rcode, authoritative: true, answers, authorities }),
+      }
+    },
+  }
+  const udp = udpListener({ host: '127.0.0.1', port: 0 }, context)
+  await udp.start(zone)
+  const tcp = tcpListener(udp.endpoint, context)
+  await tcp.start(zone)
+  return {
+    endpoint: udp.endpoint,
+    stop: async () => {
+      await Promise.all([udp.stop(0), tcp.stop(0)])
+    },
+  }
+}
+
+/** A page to fetch by name, so that a browser or curl can show that resolving works. */
+export async function startDemoPage(port: number): Promise<{ port: number; stop(): Promise<void> }> {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain' })
+    response.end('Hello. Your program found this page through your own router, over encrypted DNS.\n')
+  })
+  await listenOn(server, { host: '127.0.0.1', port })
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () => new Promise((resolve) => void server.close(() => resolve())),
+  }
+}

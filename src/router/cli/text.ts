@@ -1,0 +1,89 @@
+import { endpointText } from '../../net/bind.ts'
+import type { RouterStatus } from '../admin/operations.ts'
+import type { Advertisement } from '../discovery/advertisement.ts'
+import type { IdentityStatus } from '../identity/manager.ts'
+
+/** Status as people read it, within 80 columns where the values allow. */
+
+const STATE_WORDS: Record<IdentityStatus['state'], string> = {
+  'waiting-for-first': 'waiting for its first certificate; a self-signed one is shown meanwhile',
+  serving: 'serving a believed certificate',
+  renewing: 'renewing; what was served before is served until it is done',
+  expired: 'the last certificate has run out; a self-signed one is shown, nothing is advertised',
+}
+
+export function statusText(status: RouterStatus): string {
+  const { identity, presence, cache } = status
+  const asked = cache.hits + cache.misses
+  return table([
+    ['name', presence.name],
+    ['up for', durationText(status.uptimeS * 1000)],
+    ...identityRows(identity),
+    ['advertised', presence.certificate ? `${presence.name} at ${presence.addresses.join(', ')}` : 'nothing'],
+    ...status.listeners.map(({ transport, ...at }): Row => ['listening', `${transport.padEnd(4)} ${endpointText(at)}`]),
+    ...status.upstreams.map(
+      ({ id, state, lastError }): Row => ['upstream', `${state.padEnd(4)} ${id}${lastError ? ` (${lastError})` : ''}`],
+    ),
+    [
+      'cache',
+      `${cache.entries} answers, ${Math.ceil(cache.bytes / 1024)} KiB${asked > 0 ? `, ${Math.round((100 * cache.hits) / asked)} % hits` : ''}`,
+    ],
+  ])
+}
+
+export function identityText(identity: IdentityStatus): string {
+  return table([['name', identity.name], ['solution', identity.solution], ...identityRows(identity)])
+}
+
+export function advertisementText({ name, addresses, svcb, ddr, dnr, withheld }: Advertisement): string {
+  const rows: Row[] = [
+    ['name', name],
+    ['addresses', addresses.join(', ')],
+    ...svcb.map((record): Row => ['SVCB', record]),
+    ['DDR', ddr ? '_dns.resolver.arpa is answered with these records' : '_dns.resolver.arpa is answered with nothing'],
+    ...(dnr.v4 === '' ? [] : [['DHCPv4 162', dnr.v4] satisfies Row]),
+    ...dnr.v6.map((hex): Row => ['DHCPv6 144', hex]),
+    ...dnr.ra.map((hex): Row => ['RA 144', hex]),
+    ...(withheld === undefined ? [] : [['withheld', withheld] satisfies Row]),
+  ]
+  return table(rows)
+}
+
+type Row = [string, string]
+
+function identityRows({ state, notAfter, next, renewals, lastError }: IdentityStatus): Row[] {
+  return [
+    ['identity', STATE_WORDS[state]],
+    ...(notAfter === undefined ? [] : [['valid until', timeText(notAfter)] satisfies Row]),
+    ...(next.at === undefined ? [] : [['next', `${next.action} at ${timeText(next.at)}`] satisfies Row]),
+    ['renewals', `${renewals} since the start`],
+    ...(lastError ? [['last error', `${lastError.message} (${timeText(lastError.at)})`] satisfies Row] : []),
+    ...(lastError?.hint ? [['hint', lastError.hint] satisfies Row] : []),
+  ]
+}
+
+function table(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map(([head]) => head.length))
+  return rows
+    .map(([head, value], index) => `${(rows[index - 1]?.[0] === head ? '' : head).padEnd(width)}  ${value}`)
+    .join('\n')
+}
+
+function timeText(iso: string): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`
+}
+
+export function durationText(ms: number): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ] as const
+  const first = units.findIndex(([, size]) => ms >= size)
+  if (first < 0) return `${Math.round(ms)} ms`
+  const [name, size] = units[first]!
+  const next = units[first + 1]
+  const rest = next ? Math.floor((ms % size) / next[1]) : 0
+  return `${Math.floor(ms / size)} ${name}${rest > 0 ? ` ${rest} ${next![0]}` : ''}`
+}

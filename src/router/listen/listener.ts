@@ -1,0 +1,38 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Log } from '../../core/log.ts'
+import type { TlsMaterial } from '../../net/tls.ts'
+import type { Endpoint } from '../../net/bind.ts'
+import type { Resolver, Transport } from '../resolve/resolver.ts'
+
+/** udp, tcp, dot, doh. */
+export interface Listener {
+  readonly id: string
+  readonly transport: Transport
+  /** The address really bound, known after `start`. */
+  readonly endpoint: Endpoint
+  start(resolver: Resolver): Promise<void>
+  /** Takes no new work, lets open answers out for at most `graceMs`, then closes. */
+  stop(graceMs: number): Promise<void>
+}
+
+export interface EncryptedListener extends Listener {
+  /** What new connections are shown. */
+  readonly material: TlsMaterial
+  /** Throws and keeps the old one when key and certificate do not belong together. */
+  setMaterial(material: TlsMaterial): void
+}
+
+export interface ListenerContext {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Waits for `closed`, for at most `graceMs`, and leaves no timer behind that would keep the process alive. */
+export async function withinGrace(closed: Promise<void>, graceMs: number, clock: Clock): Promise<void> {
+  const over = new AbortController()
+  await Promise.race([closed, clock.sleep(graceMs, over.signal).catch(() => {})])
+  over.abort()
+}
+
+/** A client gives up at about this time and asks again (dns §9.10). */
+export const ANSWER_MS_MAX = 5_000

@@ -1,0 +1,75 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { isIPv6 } from 'node:net'
+import { explain } from '../../core/log.ts'
+import { examineQuery } from '../../dns/query.ts'
+import { plainAddress } from '../../net/address.ts'
+import { bindFault, type Endpoint } from '../../net/bind.ts'
+import type { Outcome, Query, Resolver } from '../resolve/resolver.ts'
+import { ANSWER_MS_MAX, type Listener, type ListenerContext } from './listener.ts'
+import { neverFailing } from './last-resort.ts'
+import { MESSAGE_BYTES_MAX, writeReply } from './reply.ts'
+
+/** Questions waiting for an upstream; over it new ones are dropped and their clients ask again. */
+const OPEN_QUERIES_MAX = 4096
+
+/** DNS over UDP (RFC 1035 §4.2.1). */
+export function udpListener(at: Endpoint, { clock, log }: ListenerContext): Listener {
+  const socket: Socket = createSocket({ type: isIPv6(at.host) ? 'udp6' : 'udp4' })
+  const stopping = new AbortController()
+  const scratch = Buffer.alloc(MESSAGE_BYTES_MAX)
+  let endpoint = at
+  let open = 0
+
+  const send = (wire: Uint8Array, to: RemoteInfo): void => {
+    // Copied: the kernel may be full, and then the bytes must outlive this turn.
+    if (!stopping.signal.aborted) socket.send(Buffer.from(wire), to.port, to.address, () => {})
+  }
+  const reply = (query: Query, outcome: Outcome, to: RemoteInfo): void => {
+    if (outcome.kind === 'answer') send(scratch.subarray(0, writeReply(scratch, 0, query, outcome)), to)
+  }
+
+  const answerTo = (resolver: Resolver, wire: Buffer, from: RemoteInfo): void => {
+    if (from.port === 0) return // nobody can receive there; a reply would be a reflection
+    const examined = examineQuery(wire)
+    if (examined.kind === 'drop') return
+    if (examined.kind === 'error') return send(examined.reply, from)
+    const client = { address: plainAddress(from.address), transport: 'udp' } as const
+    const query = { view: examined.view, client, deadlineMs: clock.monotonicMs() + ANSWER_MS_MAX }
+    if (open >= OPEN_QUERIES_MAX) return
+    const outcome = resolver.resolve(query, stopping.signal)
+    if (!(outcome instanceof Promise)) return reply(query, outcome, from)
+    open++
+    void outcome.then((settled) => {
+      open--
+      reply(query, settled, from)
+    })
+  }
+
+  return {
+    id: 'udp',
+    transport: 'udp',
+    get endpoint() {
+      return endpoint
+    },
+    start: (chain) =>
+      new Promise((resolve, reject) => {
+        const resolver = neverFailing(chain, log)
+        const onError = (error: Error): void => reject(bindFault(error, at))
+        socket.once('error', onError)
+        socket.bind({ address: at.host, port: at.port }, () => {
+          socket.removeListener('error', onError)
+          socket.on('error', (error) => log.error(explain(error), 'UDP socket failed'))
+          socket.on('message', (wire, from) => answerTo(resolver, wire, from))
+          endpoint = { host: socket.address().address, port: socket.address().port }
+          resolve()
+        })
+      }),
+    async stop(graceMs) {
+      socket.removeAllListeners('message')
+      const untilMs = clock.monotonicMs() + graceMs
+      while (open > 0 && clock.monotonicMs() < untilMs) await clock.sleep(10)
+      stopping.abort()
+      await new Promise<void>((resolve) => void socket.close(resolve))
+    },
+  }
+}

@@ -1,0 +1,179 @@
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import { explain, type Log } from '../core/log.ts'
+import { isPrivateAddress } from '../net/address.ts'
+import { createHttpTransport } from '../net/http.ts'
+import { serveOperations } from '../net/operations.ts'
+import type { TlsMaterial } from '../net/tls.ts'
+import { systemAnchors } from '../net/tls.ts'
+import { fromPem, parseCertificate } from '../pki/certificate.ts'
+import type { Identity } from '../pki/issuer.ts'
+import { lockDirectory } from '../store/file.ts'
+import { createOperations } from './admin/operations.ts'
+import type { RouterConfig } from './config.ts'
+import { encryptedEndpoints, type Presence } from './discovery/presence.ts'
+import { delegatedIssuer } from './identity/issuers/delegated.ts'
+import { IdentityManager } from './identity/manager.ts'
+import { dohListener } from './listen/doh.ts'
+import type { EncryptedListener, Listener } from './listen/listener.ts'
+import { dotListener, tcpListener } from './listen/tcp.ts'
+import { udpListener } from './listen/udp.ts'
+import { withCache } from './resolve/cache.ts'
+import { chainOf } from './resolve/chain.ts'
+import { withDedup } from './resolve/dedup.ts'
+import { withGuard } from './resolve/guard.ts'
+import { withLocal } from './resolve/local.ts'
+import { createPool } from './resolve/pool.ts'
+import { createUpstream } from './upstream/url.ts'
+
+/** Answers under way when we stop get this long to leave. */
+const STOP_GRACE_MS = 2_000
+/** A whole system store has some 150. */
+const ANCHORS_MAX = 1_000
+
+/** The router, from settings to the moment the signal says stop. Throws a Fault when it cannot start. */
+export async function runRouter(
+  config: RouterConfig,
+  { clock, log, signal }: { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  const lock = await lockDirectory(config.state)
+  const started: { stop(graceMs: number): Promise<void> }[] = [{ stop: () => lock.release() }]
+  try {
+    const identity = createIdentity(
+      config,
+      { clock, log },
+      (material) => presentOn(encrypted, material),
+      () => refresh(),
+    )
+    const material = await identity.start()
+
+    const context = { clock, log }
+    const encrypted: EncryptedListener[] = [
+      ...config.listen.dot.map((at) => dotListener(at, material, context)),
+      ...config.listen.doh.map((at) => dohListener(at, material, context)),
+    ]
+    const plain: Listener[] = config.listen.do53.flatMap((at) => [udpListener(at, context), tcpListener(at, context)])
+    const listeners = [...plain, ...encrypted]
+
+    let presence: Presence = presenceOf(config, listeners, identity.identity)
+    const refresh = (): void => {
+      presence = presenceOf(config, listeners, identity.identity)
+    }
+
+    const pool = createPool(
+      config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
+      context,
+    )
+    const cache = withCache({ bytesMax: config.cache.bytesMax, clock })
+    const chain = chainOf(
+      [withGuard(config.access.allow), withLocal(() => presence), cache.layer, withDedup()],
+      pool.resolver,
+    )
+    for (const listener of listeners) {
+      await listener.start(chain)
+      started.push(listener)
+      log.info({ transport: listener.transport, ...listener.endpoint }, 'listening')
+    }
+    refresh()
+
+    const startedMs = clock.monotonicMs()
+    const operations = createOperations({
+      status: () => ({
+        uptimeS: Math.round((clock.monotonicMs() - startedMs) / 1000),
+        listeners: listeners.map(({ transport, endpoint }) => ({ transport, ...endpoint })),
+        identity: identity.status(),
+        presence,
+        upstreams: pool.status(),
+        cache: cache.status(),
+      }),
+      presence: () => presence,
+      identity,
+      cache,
+    })
+    const admin = await serveOperations(join(config.state, 'admin.sock'), operations)
+    started.push({ stop: () => admin.close() })
+
+    await identity.run(signal)
+  } finally {
+    // Last in, first out; one that fails to stop must not keep the others.
+    for (const part of started.toReversed())
+      await part.stop(STOP_GRACE_MS).catch((error: unknown) => log.error(explain(error), 'a part did not stop cleanly'))
+  }
+}
+
+function createIdentity(
+  config: RouterConfig,
+  { clock, log }: { clock: Clock; log: Log },
+  present: (material: TlsMaterial) => void,
+  onChange: () => void,
+): IdentityManager {
+  const { directory, eab, trust, lifetimeMs, orderSpanMs } = config.identity.acmeDelegation
+  return new IdentityManager({
+    name: config.identity.name,
+    issuer: delegatedIssuer({
+      directoryUrl: directory,
+      eab,
+      lifetimeS: lifetimeMs / 1000,
+      orderSpanS: orderSpanMs / 1000,
+      stateDir: config.state,
+      transport: createHttpTransport({ ...(trust ? { ca: trust } : {}), userAgent: 'hearth' }),
+      clock,
+    }),
+    stateDir: config.state,
+    anchors: () => [...(trust ?? []).flatMap((pem) => fromPem(pem, ANCHORS_MAX)), ...systemAnchors()],
+    present,
+    onChange,
+    clock,
+    log,
+  })
+}
+
+/** All listeners show the new certificate, or all go on with the old one. */
+function presentOn(listeners: readonly EncryptedListener[], material: TlsMaterial): void {
+  const before: { listener: EncryptedListener; material: TlsMaterial }[] = []
+  try {
+    for (const listener of listeners) {
+      const old = listener.material
+      listener.setMaterial(material)
+      before.push({ listener, material: old })
+    }
+  } catch (error) {
+    for (const { listener, material: old } of before) listener.setMaterial(old)
+    throw error
+  }
+}
+
+function presenceOf(config: RouterConfig, listeners: readonly Listener[], identity: Identity | undefined): Presence {
+  const portOf = (transport: string): number | undefined =>
+    listeners.find((listener) => listener.transport === transport)?.endpoint.port
+  const [dot, doh] = [portOf('dot'), portOf('doh')]
+  const hosts = listeners.filter(({ transport }) => transport === 'udp').map(({ endpoint }) => endpoint.host)
+  return {
+    name: config.identity.name,
+    addresses: config.advertise.addresses ?? [...new Set(hosts.flatMap(lanAddresses))],
+    do53Port: portOf('udp') ?? 53,
+    endpoints: encryptedEndpoints({ ...(dot === undefined ? {} : { dot }), ...(doh === undefined ? {} : { doh }) }),
+    ...(identity && config.advertise.ddr !== 'off'
+      ? {
+          certificate: {
+            notAfterMs: identity.notAfterMs,
+            ipAddresses: parseCertificate(identity.chain[0]!).ipAddresses,
+          },
+        }
+      : {}),
+  }
+}
+
+/** A listener on all addresses is reached at the private ones; link-local ones need a zone and are left out. */
+function lanAddresses(host: string): string[] {
+  if (host !== '0.0.0.0' && host !== '::') return [host]
+  return Object.values(networkInterfaces())
+    .flat()
+    .filter((at) => at !== undefined)
+    .filter(
+      ({ internal, address, family }) =>
+        !internal && isPrivateAddress(address) && !address.startsWith('fe80') && (host === '::' || family === 'IPv4'),
+    )
+    .map(({ address }) => address)
+}

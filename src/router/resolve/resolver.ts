@@ -1,0 +1,45 @@
+import type { PreparedAnswer } from '../../dns/answer.ts'
+import type { ExtendedError } from '../../dns/edns.ts'
+import type { MessageView } from '../../dns/view.ts'
+
+export type Transport = 'udp' | 'tcp' | 'dot' | 'doh'
+
+export interface Client {
+  /** Textual IP address, IPv4-mapped addresses already shortened to IPv4. */
+  readonly address: string
+  readonly transport: Transport
+}
+
+/** What a listener makes out of bytes. */
+export interface Query {
+  /** Reads the packet in place; nobody writes to it. */
+  readonly view: MessageView
+  readonly client: Client
+  /** On the monotonic clock; after this nobody is waiting for the answer. */
+  readonly deadlineMs: number
+}
+
+export interface Answer {
+  readonly kind: 'answer'
+  /**
+   * A whole response without its OPT record: OPT is hop-by-hop (RFC 6891 §6.2.6), the listener writes its own.
+   * Valid until the next `resolve` of the same chain: a cache hit lives in one reused buffer, so a listener copies at once.
+   */
+  readonly wire: Uint8Array
+  /** Which layer or upstream made it, for logs and tests. */
+  readonly from: string
+  /** Seconds a DoH cache may keep it (RFC 8484 §5.1); absent for failures, which no one may keep. */
+  readonly freshS?: number
+  readonly extendedErrors?: readonly ExtendedError[]
+  /** What checking an upstream's answer already found out, so that the cache need not walk it again. */
+  readonly prepared?: PreparedAnswer
+}
+
+/** Never null: "send nothing" is a value with a reason. */
+export type Outcome = Answer | { readonly kind: 'drop'; readonly reason: 'not-allowed' | 'rate-limit' | 'malformed' }
+
+/** Every layer, every upstream, the whole chain. A hit answers in the same tick (design §3.3). */
+export interface Resolver {
+  readonly id: string
+  resolve(query: Query, signal: AbortSignal): Outcome | Promise<Outcome>
+}

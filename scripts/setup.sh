@@ -14,8 +14,9 @@ check_node() {
 install_packages() {
   local installed="$root/node_modules/.package-lock.json"
   if [ -e "$installed" ] && [ ! "$root/package-lock.json" -nt "$installed" ]; then return; fi
-  say 'installing packages (npm ci)'
-  npm ci --prefix "$root" --loglevel=error >&2
+  say 'installing the packages of the lockfile'
+  # Not `npm ci`: it refuses the lockfile when a registry lacks optional packages for platforms other than this one.
+  npm install --no-save --prefix "$root" --loglevel=error >&2
   touch "$installed"
 }
 

@@ -161,10 +161,14 @@ function listenerOf(serving: HttpServing): Listener {
 }
 
 async function readRequest(incoming: Bindings['incoming'], bodyBytesMax: number): Promise<HttpRequest> {
+  // Node bounds the time of an HTTP/1.1 request by itself, that of an HTTP/2 stream it does not.
+  const late = setTimeout(() => incoming.destroy(new Error('too slow')), REQUEST_MS_MAX + BOUNDS_CHECK_MS)
   // A client that goes away while it sends is its own affair: nobody reads the answer.
-  const body = await readBody(incoming, bodyBytesMax).catch((cause: unknown) => {
-    throw new HTTPException(400, { cause })
-  })
+  const body = await readBody(incoming, bodyBytesMax)
+    .catch((cause: unknown) => {
+      throw new HTTPException(400, { cause })
+    })
+    .finally(() => clearTimeout(late))
   if (!body) throw new HTTPException(413, { message: `the body is larger than ${bodyBytesMax} bytes\n` })
   const [path = '/', ...query] = (incoming.url ?? '/').split('?')
   return {

@@ -1,0 +1,53 @@
+// The benchmarks: `npm run bench -- dns [--rounds N] [--seconds S] [--rows a,b] [--json FILE]`. Linux only.
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { benchDns, ROWS } from './dns.mjs'
+import { detailTable, ratioRows, ratioTable } from './report.mjs'
+
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
+const LATER = ['operator', 'ca']
+const USAGE = `usage: npm run bench -- dns [--rounds N] [--seconds S] [--rows ROW,ROW] [--json FILE]
+rows: ${ROWS.join(' ')}`
+
+process.exit(await main())
+
+async function main() {
+  const input = argumentsOf(process.argv.slice(2))
+  if (typeof input === 'string') {
+    console.error(input)
+    return EXIT_USAGE
+  }
+  const progress = (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
+  const results = await benchDns({ ...input, progress })
+  progress('')
+  const rows = ratioRows(results)
+  console.log(`${results.about.join('\n')}\n\n${ratioTable(rows)}\n\n${detailTable(results)}`)
+  for (const complaint of results.complaints) console.log(`NOT MEASURED  ${complaint}`)
+  if (input.json) writeFileSync(input.json, `${JSON.stringify({ rows }, null, 2)}\n`)
+  return rows.every(({ hearth }) => hearth !== null) ? 0 : EXIT_FAILED
+}
+
+/** What was asked for, or the sentence that says what is wrong with it. */
+function argumentsOf(argv) {
+  const [subject, ...rest] = argv
+  if (LATER.includes(subject)) return `the benchmark of ${subject} comes with its issue; today there is: dns`
+  if (subject !== 'dns') return USAGE
+  const options = {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2.5' },
+    rows: { type: 'string', default: ROWS.join(',') },
+    json: { type: 'string' },
+  }
+  try {
+    const { values } = parseArgs({ args: rest, options })
+    const [rounds, seconds, rows] = [Number(values.rounds), Number(values.seconds), values.rows.split(',')]
+    if (!Number.isInteger(rounds) || rounds < 1) return '--rounds: expected a whole number from 1'
+    if (!(seconds > 0)) return '--seconds: expected a number above 0'
+    const unknown = rows.find((row) => !ROWS.includes(row))
+    if (unknown !== undefined) return `--rows: there is no row ${unknown}\n${USAGE}`
+    return { rounds, seconds, rows, ...(values.json ? { json: values.json } : {}) }
+  } catch (error) {
+    return `${error.message}\n${USAGE}`
+  }
+}

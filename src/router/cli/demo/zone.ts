@@ -55,10 +55,16 @@ export async function startDemoZone(context: {
       }
     },
   }
-  const udp = udpListener({ host: '127.0.0.1', port: 0 }, context)
-  await udp.start(zone)
-  const tcp = tcpListener(udp.endpoint, context)
-  await tcp.start(zone)
+  const [udp, tcp] = await firstThatWorks(async () => {
+    const tcp = tcpListener({ host: '127.0.0.1', port: 0 }, context)
+    await tcp.start(zone)
+    const udp = udpListener(tcp.endpoint, context)
+    await udp.start(zone).catch(async (error: unknown) => {
+      await tcp.stop(0)
+      throw error
+    })
+    return [udp, tcp] as const
+  })
   return {
     endpoint: udp.endpoint,
     stop: async () => {
@@ -66,6 +72,18 @@ export async function startDemoZone(context: {
     },
   }
 }
+
+/** The system gives a free TCP port; that its UDP twin is free too is likely, not certain. */
+async function firstThatWorks<T>(listen: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await listen()
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX) throw error
+    }
+  }
+}
+const ATTEMPTS_MAX = 10
 
 /** A page to fetch by name, so that a browser or curl can show that resolving works. */
 export async function startDemoPage(port: number): Promise<{ port: number; stop(): Promise<void> }> {

@@ -5,8 +5,8 @@ import { examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
 import { bindFault, type Endpoint } from '../../net/bind.ts'
 import type { Outcome, Query, Resolver } from '../resolve/resolver.ts'
-import { ANSWER_MS_MAX, type Listener, type ListenerContext } from './listener.ts'
 import { neverFailing } from './last-resort.ts'
+import { ANSWER_MS_MAX, type Listener, type ListenerContext } from './listener.ts'
 import { MESSAGE_BYTES_MAX, writeReply } from './reply.ts'
 
 /** Questions waiting for an upstream; over it new ones are dropped and their clients ask again. */
@@ -14,15 +14,21 @@ const OPEN_QUERIES_MAX = 4096
 
 /** DNS over UDP (RFC 1035 §4.2.1). */
 export function udpListener(at: Endpoint, { clock, log }: ListenerContext): Listener {
-  const socket: Socket = createSocket({ type: isIPv6(at.host) ? 'udp6' : 'udp4' })
+  const family = isIPv6(at.host) ? 6 : 4
+  const socket: Socket = createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    // A reply goes to the address the query came from: no lookup, which would put it off to the next turn.
+    lookup: (address, _options, done) => done(null, address, family),
+  })
   const stopping = new AbortController()
   const scratch = Buffer.alloc(MESSAGE_BYTES_MAX)
   let endpoint = at
   let open = 0
 
   const send = (wire: Uint8Array, to: RemoteInfo): void => {
-    // Copied: the kernel may be full, and then the bytes must outlive this turn.
-    if (!stopping.signal.aborted) socket.send(Buffer.from(wire), to.port, to.address, () => {})
+    // Copied: the kernel may be full, and then the bytes must outlive this turn. No callback: it would cost a turn too,
+    // and whoever gets no answer asks again.
+    if (!stopping.signal.aborted) socket.send(Buffer.from(wire), to.port, to.address)
   }
   const reply = (query: Query, outcome: Outcome, to: RemoteInfo): void => {
     if (outcome.kind === 'answer') send(scratch.subarray(0, writeReply(scratch, 0, query, outcome)), to)
@@ -54,7 +60,10 @@ export function udpListener(at: Endpoint, { clock, log }: ListenerContext): List
     start: (chain) =>
       new Promise((resolve, reject) => {
         const resolver = neverFailing(chain, log)
-        const onError = (error: Error): void => reject(bindFault(error, at))
+        const onError = (error: Error): void => {
+          socket.close()
+          reject(bindFault(error, at))
+        }
         socket.once('error', onError)
         socket.bind({ address: at.host, port: at.port }, () => {
           socket.removeListener('error', onError)

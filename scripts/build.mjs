@@ -11,15 +11,16 @@ import { fileURLToPath as __fileURLToPath } from 'node:url'
 const require = __createRequire(import.meta.url), __filename = __fileURLToPath(import.meta.url)
 const __dirname = __fileURLToPath(new URL('.', import.meta.url))`
 
-// acme-client signs for us and our own transport sends (src/acme/client/plumbing.ts): its axios and node-forge are never
-// called, and would be half of the bundle.
+// acme-client signs for us and our own transport sends (src/acme/client/plumbing.ts). Its HTTP client and its X.509
+// libraries are never called, and would be half of the bundle; of the latter it only needs one setter when it loads.
 const withoutUnused = {
   name: 'without-unused',
   setup(build) {
-    build.onResolve({ filter: /^\.\/(axios|crypto\/forge)$/ }, ({ importer }) =>
+    build.onResolve({ filter: /^(\.\/axios|\.\/crypto\/forge|@peculiar\/x509|asn1js)$/ }, ({ importer }) =>
       importer.includes('acme-client') ? { path: 'unused', namespace: 'unused' } : undefined,
     )
-    build.onLoad({ filter: /^unused$/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
+    const contents = 'module.exports = { cryptoProvider: { set() {} } }'
+    build.onLoad({ filter: /^unused$/, namespace: 'unused' }, () => ({ contents, loader: 'js' }))
   },
 }
 

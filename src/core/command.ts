@@ -117,8 +117,9 @@ export async function runProgram(
 
 function complain(program: string, verb: string, error: unknown, to: (text: string) => void): number {
   if (error instanceof Fault) {
-    to(error.code === 'CONFIG_INVALID' ? error.message : `${program} ${verb}: ${reasonOf(error)}`)
-    to(`hint: ${error.hint} [${error.code}]`)
+    const isListed = error.code === 'CONFIG_INVALID'
+    to(isListed ? error.message : `${program} ${verb}: ${reasonOf(error)}`)
+    if (!isListed || verb !== 'check') to(`hint: ${error.hint} [${error.code}]`)
     if (error.code === 'CONFIG_INVALID' || error.code === 'CONFIG_UNREADABLE') return EXIT.CONFIG
     return error.code === 'USAGE' ? EXIT.USAGE : EXIT.FAILED
   }

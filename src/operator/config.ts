@@ -21,24 +21,31 @@ import { DELEGATED_KEY_TYPES, type DelegatedKeyType } from './delegation/templat
 const AUTHORITIES_MAX = 8
 const TSIG_NAMES = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[]
 
-const authority = section('one CA', {
-  name: text('short name for logs and files', {
-    pattern: /^[a-z0-9-]+$/,
-    expected: 'lower-case letters, digits and hyphens',
-    max: 32,
-  }),
-  kind: choice('acme: any RFC 8555 CA; internal: an issuing CA of our own', ['acme', 'internal']),
-  directory: optional(httpsUrl('directory of an acme authority')),
-  trust: optional(filePath('PEM roots for its HTTPS, instead of the system store')),
-  eab: optional(
-    section('external account binding, when the CA wants one', {
-      kid: text('key identifier'),
-      'key-file': filePath('file with the key, base64url'),
+const authority = checked(
+  section('one CA', {
+    name: text('short name for logs and files', {
+      pattern: /^[a-z0-9-]+$/,
+      expected: 'lower-case letters, digits and hyphens',
+      max: 32,
     }),
-  ),
-  profile: optional(text('certificate profile to order', { pattern: /^[\w-]+$/, expected: 'a profile name', max: 64 })),
-  'request-dates': flag('order with an end date; for CAs that allow it', { default: false }),
-})
+    kind: choice('acme: any RFC 8555 CA; internal: an issuing CA of our own', ['acme', 'internal']),
+    directory: optional(httpsUrl('directory of an acme authority')),
+    trust: optional(filePath('PEM roots for its HTTPS, instead of the system store')),
+    eab: optional(
+      section('external account binding, when the CA wants one', {
+        kid: text('key identifier'),
+        'key-file': filePath('file with the key, base64url'),
+      }),
+    ),
+    profile: optional(
+      text('certificate profile to order', { pattern: /^[\w-]+$/, expected: 'a profile name', max: 64 }),
+    ),
+    'request-dates': flag('order with an end date; for CAs that allow it', { default: false }),
+  }),
+  ({ kind, directory }, complain) => {
+    if (kind === 'acme' && directory === undefined) complain(['kind'], 'an acme authority needs a directory')
+  },
+)
 
 export const OPERATOR_SETTINGS = checked(
   section('settings of the operator service', {
@@ -104,11 +111,9 @@ export const OPERATOR_SETTINGS = checked(
     if (solvers > 1) complain(['zone', 'hook'], 'both dns-update and hook are given', 'keep one')
     if ((zone['dns-update']?.['key-name'] === undefined) !== (zone['dns-update']?.['key-file'] === undefined))
       complain(['zone', 'dns-update'], 'key-name and key-file belong together')
-    for (const [index, { kind, directory, name }] of authorities.entries()) {
+    for (const [index, { kind, name }] of authorities.entries()) {
       if (authorities.findIndex((other) => other.name === name) !== index)
         complain(['authorities', index, 'name'], `there is another authority ${name}`)
-      if (kind === 'acme' && directory === undefined)
-        complain(['authorities', index], 'an acme authority needs a directory')
       if (kind === 'acme' && solvers === 0)
         complain(
           ['authorities', index],

@@ -1,9 +1,18 @@
 import { isIP } from 'node:net'
 import { dirname } from 'node:path'
-import type { LogLevel } from '../core/log.ts'
-import { LOG_LEVELS } from '../core/log.ts'
+import { reasonOf } from '../core/fault.ts'
 import { byteSize, choice, domainName, duration, filePath, hostPort, httpsUrl, text } from '../core/fields.ts'
-import { checked, field, list, type Override, optional, parseSettings, section, type SettingsOf } from '../core/settings.ts'
+import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
+import {
+  checked,
+  field,
+  list,
+  type Override,
+  optional,
+  parseSettings,
+  type SettingsOf,
+  section,
+} from '../core/settings.ts'
 import { refuse, shown } from '../core/units.ts'
 import { isAccessEntry } from '../net/address.ts'
 import type { Endpoint } from '../net/bind.ts'
@@ -17,70 +26,76 @@ const ACCESS_MAX = 64
 
 const ipAddress = (description: string) =>
   field({ type: 'IP address', description }, (value) => {
-    return typeof value === 'string' && isIP(value) !== 0 ? value : refuse(`expected an IP address, got ${shown(value)}`)
+    return typeof value === 'string' && isIP(value) !== 0
+      ? value
+      : refuse(`expected an IP address, got ${shown(value)}`)
   })
 
-export const ROUTER_SETTINGS = checked(
-  section('settings of the router', {
-    state: filePath('directory for keys and certificates; made at first start, 0700', { default: './state' }),
-    log: choice('least important messages to show', LOG_LEVELS, { default: 'info' }),
-    identity: section('the name and certificate of this router', {
-      name: domainName('unique name of this router, as the operator registered it'),
-      solution: choice('how the certificate is obtained', ['acme-delegation'], { default: 'acme-delegation' }),
-      'acme-delegation': section('ACME delegation (RFC 9115) with certificates that renew by themselves (RFC 8739)', {
-        directory: httpsUrl('directory of the operator'),
-        eab: section('ties this router to its name at the operator', {
-          kid: text('key identifier, as handed out'),
-          'key-file': filePath('file with the key, base64url as handed out'),
-        }),
-        trust: optional(filePath('PEM roots for the operator and its certificates, instead of the system store')),
-        lifetime: duration('lifetime to ask for', { default: '7d', min: '1s', max: '90d' }),
-        'order-span': duration('how long one order renews by itself', { default: '365d', min: '1m', max: '3650d' }),
-      }),
-    }),
-    listen: section('where to answer', {
-      do53: list('plain DNS, UDP and TCP', hostPort('', { defaultPort: 53 }), { max: LISTENERS_MAX, default: ['127.0.0.1:5453'] }),
-      dot: list('DNS over TLS', hostPort('', { defaultPort: 853 }), { max: LISTENERS_MAX, default: ['127.0.0.1:8853'] }),
-      doh: list('DNS over HTTPS', hostPort('', { defaultPort: 443 }), { max: LISTENERS_MAX, default: ['127.0.0.1:8443'] }),
-    }),
-    access: section('who may ask', {
-      allow: list(
-        '`lan` (private addresses), addresses and prefixes',
-        field({ type: 'lan | address | prefix', description: '' }, (value) =>
-          typeof value === 'string' && isAccessEntry(value)
-            ? value
-            : refuse(`expected lan, an address or a prefix such as 192.0.2.0/24, got ${shown(value)}`),
-        ),
-        { max: ACCESS_MAX, default: ['lan'] },
-      ),
-    }),
-    upstreams: list(
-      'resolvers to ask, in this order',
-      section('one upstream', {
-        url: text('udp://IP, tcp://IP, tls://IP#NAME or https://NAME/dns-query'),
-        addresses: list('addresses of an upstream whose URL has only a name', ipAddress(''), { max: 8, default: [] }),
-        trust: optional(filePath('PEM roots to believe instead of the system store')),
-      }),
-      { min: 1, max: UPSTREAMS_MAX },
-    ),
-    cache: section('answers kept for later', {
-      size: byteSize('memory for them', { default: '16MiB', min: '64KiB', max: '4GiB' }),
-    }),
-    advertise: section('what clients are told by themselves', {
-      ddr: choice('answer _dns.resolver.arpa (RFC 9462)', ['auto', 'off'], { default: 'auto' }),
-      addresses: optional(list('addresses of this router in the LAN, instead of those it listens on', ipAddress(''), { max: 8, min: 1 })),
-    }),
+const upstream = checked(
+  section('one upstream', {
+    url: text('udp://IP, tcp://IP, tls://IP#NAME or https://NAME/dns-query'),
+    addresses: list('addresses of an upstream whose URL has only a name', ipAddress(''), { max: 8, default: [] }),
+    trust: optional(filePath('PEM roots to believe instead of the system store')),
   }),
-  ({ upstreams }, complain) => {
-    for (const [index, { url, addresses }] of upstreams.entries()) {
-      try {
-        parseUpstreamUrl(url, addresses)
-      } catch (error) {
-        complain(['upstreams', index, 'url'], (error as Error).message)
-      }
+  ({ url, addresses }, complain) => {
+    try {
+      parseUpstreamUrl(url, addresses)
+    } catch (error) {
+      complain(['url'], reasonOf(error))
     }
   },
 )
+
+export const ROUTER_SETTINGS = section('settings of the router', {
+  state: filePath('directory for keys and certificates; made at first start, 0700', { default: './state' }),
+  log: choice('least important messages to show', LOG_LEVELS, { default: 'info' }),
+  identity: section('the name and certificate of this router', {
+    name: domainName('unique name of this router, as the operator registered it'),
+    solution: choice('how the certificate is obtained', ['acme-delegation'], { default: 'acme-delegation' }),
+    'acme-delegation': section('ACME delegation (RFC 9115) with certificates that renew by themselves (RFC 8739)', {
+      directory: httpsUrl('directory of the operator'),
+      eab: section('ties this router to its name at the operator', {
+        kid: text('key identifier, as handed out'),
+        'key-file': filePath('file with the key, base64url as handed out'),
+      }),
+      trust: optional(filePath('PEM roots for the operator and its certificates, instead of the system store')),
+      lifetime: duration('lifetime to ask for', { default: '7d', min: '1s', max: '90d' }),
+      'order-span': duration('how long one order renews by itself', { default: '365d', min: '1m', max: '3650d' }),
+    }),
+  }),
+  listen: section('where to answer', {
+    do53: list('plain DNS, UDP and TCP', hostPort('', { defaultPort: 53 }), {
+      max: LISTENERS_MAX,
+      default: ['127.0.0.1:5453'],
+    }),
+    dot: list('DNS over TLS', hostPort('', { defaultPort: 853 }), { max: LISTENERS_MAX, default: ['127.0.0.1:8853'] }),
+    doh: list('DNS over HTTPS', hostPort('', { defaultPort: 443 }), {
+      max: LISTENERS_MAX,
+      default: ['127.0.0.1:8443'],
+    }),
+  }),
+  access: section('who may ask', {
+    allow: list(
+      '`lan` (private addresses), addresses and prefixes',
+      field({ type: 'lan | address | prefix', description: '' }, (value) =>
+        typeof value === 'string' && isAccessEntry(value)
+          ? value
+          : refuse(`expected lan, an address or a prefix such as 192.0.2.0/24, got ${shown(value)}`),
+      ),
+      { max: ACCESS_MAX, default: ['lan'] },
+    ),
+  }),
+  upstreams: list('resolvers to ask, in this order', upstream, { min: 1, max: UPSTREAMS_MAX }),
+  cache: section('answers kept for later', {
+    size: byteSize('memory for them', { default: '16MiB', min: '64KiB', max: '4GiB' }),
+  }),
+  advertise: section('what clients are told by themselves', {
+    ddr: choice('answer _dns.resolver.arpa (RFC 9462)', ['auto', 'off'], { default: 'auto' }),
+    addresses: optional(
+      list('addresses of this router in the LAN, instead of those it listens on', ipAddress(''), { max: 8, min: 1 }),
+    ),
+  }),
+})
 
 export interface RouterConfig {
   readonly state: string
@@ -95,7 +110,11 @@ export interface RouterConfig {
       readonly orderSpanMs: number
     }
   }
-  readonly listen: { readonly do53: readonly Endpoint[]; readonly dot: readonly Endpoint[]; readonly doh: readonly Endpoint[] }
+  readonly listen: {
+    readonly do53: readonly Endpoint[]
+    readonly dot: readonly Endpoint[]
+    readonly doh: readonly Endpoint[]
+  }
   readonly access: { readonly allow: readonly string[] }
   readonly upstreams: readonly { readonly address: UpstreamAddress; readonly trust?: readonly string[] }[]
   readonly cache: { readonly bytesMax: number }

@@ -5,8 +5,8 @@ import { openAcme } from '../../acme/client/plumbing.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import { fromPem } from '../../pki/certificate.ts'
-import { generateKey } from '../../pki/key.ts'
-import { keptText } from '../../store/kept.ts'
+import { checkedKey, generateKey } from '../../pki/key.ts'
+import { kept } from '../../store/kept.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 
 export interface AcmeAuthorityOptions {
@@ -31,7 +31,7 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
     async issue(wish, signal) {
       const client = await openAcme({
         directoryUrl: options.directoryUrl,
-        accountKeyPem: await keptText(join(options.stateDir, `authority-${id}.key`), () => generateKey('p256')),
+        accountKeyPem: await kept(join(options.stateDir, `authority-${id}.key`), checkedKey, () => generateKey('p256')),
         ...(options.externalAccount ? { externalAccount: options.externalAccount } : {}),
         transport: options.transport,
         userAgent: 'hearth-operator',

@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { fromPem, toPem } from '../../pki/certificate.ts'
 import { parseCsr } from '../../pki/csr.ts'
-import { generateKey, spkiOf } from '../../pki/key.ts'
+import { checkedKey, generateKey, spkiOf } from '../../pki/key.ts'
 import { createIntermediate, createRoot, type LeafRequest, signLeaf } from '../../pki/sign.ts'
-import { keptText } from '../../store/kept.ts'
+import { kept } from '../../store/kept.ts'
 import type { Authority } from './authority.ts'
 
 const DAY_MS = 86_400_000
@@ -39,13 +39,16 @@ export async function openInternalAuthority(id: string, stateDir: string, clock:
 
 /** Made at first use. The root key signs the intermediate and is then forgotten. */
 export async function openIssuingCa(id: string, stateDir: string, clock: Clock): Promise<IssuingCa> {
-  const text = await keptText(join(stateDir, `authority-${id}.json`), async () =>
-    JSON.stringify(await makeCa(id, clock.nowMs())),
-  )
+  const path = join(stateDir, `authority-${id}.json`)
+  return kept(path, readCa, async () => JSON.stringify(await makeCa(id, clock.nowMs())))
+}
+
+function readCa(text: string): IssuingCa {
   const ca = JSON.parse(text) as CaFile
   const intermediate = fromPem(ca.intermediateCertificate)[0]!
-  const issuer = { certificate: intermediate, keyPem: ca.intermediateKey }
-  return { rootPem: ca.rootCertificate, sign: async (leaf) => [await signLeaf({ ...leaf, issuer }), intermediate] }
+  const issuer = { certificate: intermediate, keyPem: checkedKey(ca.intermediateKey) }
+  const rootPem = toPem(fromPem(ca.rootCertificate))
+  return { rootPem, sign: async (leaf) => [await signLeaf({ ...leaf, issuer }), intermediate] }
 }
 
 async function makeCa(id: string, nowMs: number): Promise<CaFile> {

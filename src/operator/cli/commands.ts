@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { systemClock } from '../../core/clock.ts'
 import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
+import { configOption, daemonVerbs } from '../../core/daemon-verbs.ts'
 import { Fault } from '../../core/fault.ts'
-import { createLog } from '../../core/log.ts'
 import { askOperation } from '../../net/operations.ts'
 import { lockDirectory } from '../../store/file.ts'
 import { openStore } from '../../store/postgres.ts'
@@ -18,34 +18,13 @@ import type { DeviceRow, NewDevice } from '../delegation/devices.ts'
 import { openRegistry, runOperator } from '../main.ts'
 
 const CONFIG_FILE = 'hearth-operator.yaml'
-const CONFIG: CommandOption = { type: 'string', value: 'FILE', help: `settings file (default ${CONFIG_FILE})` }
+const CONFIG = configOption(CONFIG_FILE)
 const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
 const COUNT_MAX = 1000
 
 /** The verbs of `hearth-operator`. */
 export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
-  run: {
-    usage: '[--config FILE] [--set PATH=VALUE]',
-    summary: 'run the operator service in the foreground',
-    options: { config: CONFIG, set: SET_OPTION },
-    async run(input) {
-      const { file, overrides } = configArguments(input, CONFIG_FILE)
-      const config = await loadOperatorConfig(file, overrides)
-      await runOperator(config, { clock: systemClock, log: createLog(config.log), signal: input.signal })
-      return EXIT.OK
-    },
-  },
-  check: {
-    usage: 'FILE',
-    summary: 'list every problem of a settings file',
-    options: { set: SET_OPTION },
-    words: { min: 1, max: 1 },
-    async run(input) {
-      await loadOperatorConfig(input.words[0]!, configArguments(input, '').overrides)
-      input.print(`${input.words[0]} is good`)
-      return EXIT.OK
-    },
-  },
+  ...daemonVerbs({ configFile: CONFIG_FILE, load: loadOperatorConfig, run: runOperator }),
   status: {
     usage: '[--config FILE] [--json]',
     summary: 'show what the running service offers',

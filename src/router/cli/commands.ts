@@ -1,7 +1,6 @@
 import { join } from 'node:path'
-import { systemClock } from '../../core/clock.ts'
 import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
-import { createLog } from '../../core/log.ts'
+import { configOption, daemonVerbs } from '../../core/daemon-verbs.ts'
 import { askOperation } from '../../net/operations.ts'
 import { loadRouterConfig } from '../config.ts'
 import { runRouter } from '../main.ts'
@@ -10,7 +9,7 @@ import { QUERY } from './query.ts'
 import { advertisementText, identityText, statusText } from './text.ts'
 
 const CONFIG_FILE = 'hearth.yaml'
-const CONFIG: CommandOption = { type: 'string', value: 'FILE', help: `settings file (default ${CONFIG_FILE})` }
+const CONFIG = configOption(CONFIG_FILE)
 const SOCKET: CommandOption = {
   type: 'string',
   value: 'PATH',
@@ -20,28 +19,7 @@ const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
 
 /** The verbs of `hearth`. */
 export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
-  run: {
-    usage: '[--config FILE] [--set PATH=VALUE]',
-    summary: 'run the router in the foreground',
-    options: { config: CONFIG, set: SET_OPTION },
-    async run(input) {
-      const { file, overrides } = configArguments(input, CONFIG_FILE)
-      const config = await loadRouterConfig(file, overrides)
-      await runRouter(config, { clock: systemClock, log: createLog(config.log), signal: input.signal })
-      return EXIT.OK
-    },
-  },
-  check: {
-    usage: 'FILE',
-    summary: 'list every problem of a settings file',
-    options: { set: SET_OPTION },
-    words: { min: 1, max: 1 },
-    async run(input) {
-      await loadRouterConfig(input.words[0]!, configArguments(input, '').overrides)
-      input.print(`${input.words[0]} is good`)
-      return EXIT.OK
-    },
-  },
+  ...daemonVerbs({ configFile: CONFIG_FILE, load: loadRouterConfig, run: runRouter }),
   status: asking('status', 'show what the running router does', statusText),
   query: QUERY,
   advertise: asking('advertise', 'show what clients are told: SVCB records and DNR options', advertisementText),

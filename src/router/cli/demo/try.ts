@@ -9,7 +9,7 @@ export function commandsToTry(report: DemoReport): string {
   const dohPort = new URL(doh).port
   return `
 Your router is ${name}. It answers until you press Ctrl-C.
-Paste into a second terminal:
+Paste into a second terminal (kdig is in Debian's knot-dnsutils):
 
   # DNS over TLS, the certificate verified by name
   kdig @${host} -p ${dotPort} +tls-ca=${trust} +tls-hostname=${name} www.${DEMO_ZONE}

@@ -14,6 +14,12 @@ export async function generateKey(type: KeyType): Promise<string> {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
+/** The PEM as it is. Throws when it is no private key that can be used. */
+export function checkedKey(keyPem: string): string {
+  openKey(keyPem)
+  return keyPem
+}
+
 /** The DER SubjectPublicKeyInfo that belongs to a private key. */
 export function spkiOf(keyPem: string): Uint8Array {
   return openKey(keyPem).spki

@@ -1,12 +1,12 @@
 import type { Clock } from '../../core/clock.ts'
 import { Fault, type FaultCode, reasonOf } from '../../core/fault.ts'
 import { explain, type Log } from '../../core/log.ts'
+import type { TlsMaterial } from '../../net/tls.ts'
 import { toPem } from '../../pki/certificate.ts'
 import { checkIdentity } from '../../pki/chain.ts'
 import { createCsr } from '../../pki/csr.ts'
 import type { Identity, Issuer } from '../../pki/issuer.ts'
 import { generateKey, spkiOf } from '../../pki/key.ts'
-import type { TlsMaterial } from '../../net/tls.ts'
 import { type Credential, loadCredential, saveCredential } from './saved.ts'
 import { jitteredMs, retryDelayMs } from './schedule.ts'
 import { selfSigned } from './self-signed.ts'
@@ -15,7 +15,12 @@ import { selfSigned } from './self-signed.ts'
 const LOOK_AGAIN_MS = 30_000
 /** One whole order: account, delegation, finalize, issuance at the CA behind the operator. */
 const ORDER_MS_MAX = 300_000
+/** Between a renewal and the next, whatever the dates of a certificate say. */
+const RENEWALS_APART_MS = 1_000
 const DAY_MS = 86_400_000
+/** How early a certificate that has no successor is withdrawn: by this share of its lifetime, at most a minute. */
+const WITHDRAW_SHARE = 0.05
+const WITHDRAW_MS_MAX = 60_000
 
 export interface IdentityManagerOptions {
   readonly name: string
@@ -42,7 +47,12 @@ export interface IdentityStatus {
   readonly notAfter?: string
   readonly next: { readonly action: 'order' | 'fetch' | 'none'; readonly at?: string }
   readonly renewals: number
-  readonly lastError?: { readonly code?: FaultCode; readonly message: string; readonly hint?: string; readonly at: string }
+  readonly lastError?: {
+    readonly code?: FaultCode
+    readonly message: string
+    readonly hint?: string
+    readonly at: string
+  }
 }
 
 /** Which certificate is served and when it changes. The old one stays until the new one has passed every check. */
@@ -50,13 +60,22 @@ export class IdentityManager {
   readonly #options: IdentityManagerOptions
   readonly #random: () => number
   #current: Credential | undefined
-  #nextAtMs = 0
+  /** A credential whose certificate has run out: its order may hold a newer one, and the clock may have been wrong. */
+  #expired: Credential | undefined
+  /** On the wall clock, because a certificate says so; 0 until there is one. */
+  #renewAtMs = 0
+  /** On the monotonic clock: a step of the wall clock must not put a failed try off by years. */
+  #notBeforeMs = 0
   #failures = 0
   #renewals = 0
   #working = false
   #lastError: IdentityStatus['lastError']
   #wake = new AbortController()
-  #forced = false
+  /** Those who want a renewal now, waiting for its end. */
+  #askers: ((error: IdentityStatus['lastError']) => void)[] = []
+  /** The operator ended the order we followed (RFC 8739 §3.1.2). */
+  #orderEnded = false
+  #hasEnded = false
 
   constructor(options: IdentityManagerOptions) {
     this.#options = options
@@ -67,25 +86,27 @@ export class IdentityManager {
   async start(): Promise<TlsMaterial> {
     const { stateDir, log } = this.#options
     const saved = await loadCredential(stateDir, (file, reason) =>
-      log.error({ ...explain(reason), file }, 'the saved identity cannot be read; it was moved aside and a new one is ordered'),
+      log.error(
+        { ...explain(reason), file },
+        'the saved identity cannot be read; it was moved aside and a new one is ordered',
+      ),
     )
     if (saved) {
       try {
         this.#check(saved)
         this.#current = saved
-        this.#nextAtMs = saved.identity.renewAtMs
+        this.#renewAtMs = saved.identity.renewAtMs
         log.info({ until: new Date(saved.identity.notAfterMs).toISOString() }, 'serving the saved certificate')
         return materialOf(saved)
       } catch (error) {
-        // Not valid any more, but its order may still renew: a fetch brings the next certificate for the same key.
         log.warn(explain(error), 'the saved certificate cannot be served')
-        if (saved.identity.star) this.#expired = saved
+        // Its order may still renew: a fetch brings the next certificate for the same key. Any other fault would come again.
+        if (error instanceof Fault && (error.code === 'CERT_DATES' || error.code === 'CERT_CHAIN'))
+          this.#expired = saved
       }
     }
     return selfSigned(stateDir, this.#options.name, this.#options.clock)
   }
-  /** A STAR credential whose certificate has run out; its URL may hold a newer one. */
-  #expired: Credential | undefined
 
   /** The identity being served, unless it is only the self-signed stand-in. */
   get identity(): Identity | undefined {
@@ -94,30 +115,41 @@ export class IdentityManager {
 
   /** Orders, fetches and expires until the signal says stop. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
+    signal.addEventListener('abort', () => this.#wake.abort(), { once: true })
     this.#options.onChange(this.identity)
     while (!signal.aborted) {
-      await this.#expireIfDue()
-      const nowMs = clock.nowMs()
-      if (this.#forced || nowMs >= this.#nextAtMs) {
-        this.#forced = false
+      await this.#followDates()
+      if (this.#askers.length > 0 || this.#dueInMs() <= 0) {
         await this.#renew(signal)
-        continue
-      }
-      const untilMs = Math.min(this.#nextAtMs, this.#current?.identity.notAfterMs ?? Number.POSITIVE_INFINITY)
-      await this.#sleep(Math.min(Math.max(untilMs - nowMs, 1), LOOK_AGAIN_MS), signal)
+        if (!signal.aborted) for (const tell of this.#askers.splice(0)) tell(this.#lastError)
+      } else await this.#sleep()
     }
+    this.#hasEnded = true
+    for (const tell of this.#askers.splice(0)) tell(this.#stopping())
   }
 
-  /** Renews now; resolves when this try has ended, with its error or nothing. */
-  async renewNow(): Promise<IdentityStatus['lastError']> {
-    const before = this.#attempts
-    this.#forced = true
-    this.#wake.abort()
-    while (this.#attempts === before) await this.#options.clock.sleep(20)
-    return this.#lastError
+  /** Renews now; resolves when the try has ended, with its error or nothing. One that is under way serves as well. */
+  renewNow(): Promise<IdentityStatus['lastError']> {
+    if (this.#hasEnded) return Promise.resolve(this.#stopping())
+    return new Promise((resolve) => {
+      this.#askers.push(resolve)
+      this.#wake.abort()
+    })
   }
-  #attempts = 0
+
+  #stopping(): IdentityStatus['lastError'] {
+    return { message: 'the router is stopping', at: this.#timeText(this.#options.clock.nowMs()) }
+  }
+
+  #timeText(ms: number): string {
+    return new Date(ms).toISOString()
+  }
+
+  /** Both clocks have to agree: the certificate wants its successor, and the last failed try is long enough ago. */
+  #dueInMs(): number {
+    const { clock } = this.#options
+    return Math.max(this.#renewAtMs - clock.nowMs(), this.#notBeforeMs - clock.monotonicMs())
+  }
 
   status(): IdentityStatus {
     const { name, issuer, clock } = this.#options
@@ -132,7 +164,7 @@ export class IdentityManager {
         : {}),
       next: {
         action: this.#mayFetch(clock.nowMs()) ? 'fetch' : 'order',
-        at: new Date(Math.max(this.#nextAtMs, clock.nowMs())).toISOString(),
+        at: this.#timeText(clock.nowMs() + Math.max(0, this.#dueInMs())),
       },
       renewals: this.#renewals,
       ...(this.#lastError ? { lastError: this.#lastError } : {}),
@@ -141,26 +173,42 @@ export class IdentityManager {
 
   async #renew(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
+    const [limit, over] = [new AbortController(), new AbortController()]
+    const tooLong = new Fault('ACME_TIMEOUT', `no certificate in ${ORDER_MS_MAX / 1000} s`)
+    clock.sleep(ORDER_MS_MAX, over.signal).then(
+      () => limit.abort(tooLong),
+      () => {},
+    )
+    const stopped = new Promise<never>((_, fail) => {
+      signal.addEventListener('abort', () => fail(signal.reason), { signal: over.signal })
+    })
     this.#working = true
     try {
-      const next = await this.#next(AbortSignal.any([signal, AbortSignal.timeout(ORDER_MS_MAX)]))
+      // Whoever stops the router does not wait for an issuer that does not hear.
+      const next = await Promise.race([this.#next(AbortSignal.any([signal, limit.signal])), stopped])
+      this.#lastError = undefined
       if (next) await this.#adopt(next)
       else this.#retryLater()
     } catch (error) {
       if (signal.aborted) return
-      this.#lastError = {
-        ...(error instanceof Fault ? { code: error.code, hint: error.hint } : {}),
-        message: reasonOf(error),
-        at: new Date(clock.nowMs()).toISOString(),
-      }
+      const reason = limit.signal.aborted && !(error instanceof Fault) ? tooLong : error
+      this.#noteError(reason)
       this.#retryLater()
       log.warn(
-        { ...explain(error), nextTry: new Date(this.#nextAtMs).toISOString() },
+        { ...explain(reason), nextTry: this.#timeText(clock.nowMs() + this.#dueInMs()) },
         this.#current ? 'renewal failed; the old certificate stays in use' : 'no certificate yet',
       )
     } finally {
+      over.abort()
       this.#working = false
-      this.#attempts++
+    }
+  }
+
+  #noteError(error: unknown): void {
+    this.#lastError = {
+      ...(error instanceof Fault ? { code: error.code, hint: error.hint } : {}),
+      message: reasonOf(error),
+      at: this.#timeText(this.#options.clock.nowMs()),
     }
   }
 
@@ -198,13 +246,11 @@ export class IdentityManager {
     const star = renewable?.identity.star
     return star !== undefined && !this.#orderEnded && nowMs < star.endMs && renewable!.identity.notAfterMs < star.endMs
   }
-  /** The operator ended the order we followed (RFC 8739 §3.1.2). */
-  #orderEnded = false
 
   async #adopt(next: Credential): Promise<void> {
     const { clock, log, stateDir, present, onChange } = this.#options
     this.#check(next)
-    await saveCredential(stateDir, next)
+    // Shown first: what no listener can show must not be what the next start begins with.
     present(materialOf(next))
     const { identity } = next
     const lifetimeMs = identity.notAfterMs - identity.notBeforeMs
@@ -212,14 +258,24 @@ export class IdentityManager {
     this.#expired = undefined
     this.#orderEnded = false
     this.#failures = 0
-    this.#lastError = undefined
     this.#renewals++
-    this.#nextAtMs = Math.max(jitteredMs(identity.renewAtMs, lifetimeMs, this.#random()), clock.nowMs() + 1_000)
+    this.#renewAtMs = jitteredMs(identity.renewAtMs, lifetimeMs, this.#random())
+    this.#notBeforeMs = clock.monotonicMs() + RENEWALS_APART_MS
     log.info(
-      { names: identity.names, until: new Date(identity.notAfterMs).toISOString(), next: new Date(this.#nextAtMs).toISOString() },
+      {
+        names: identity.names,
+        until: new Date(identity.notAfterMs).toISOString(),
+        next: this.#timeText(clock.nowMs() + this.#dueInMs()),
+      },
       'serving a new certificate',
     )
     onChange(identity)
+    try {
+      await saveCredential(stateDir, next)
+    } catch (error) {
+      this.#noteError(error)
+      log.error(explain(error), 'the new certificate is served, but it could not be saved: a restart begins without it')
+    }
   }
 
   #check({ identity, keyPem }: Credential): void {
@@ -236,28 +292,68 @@ export class IdentityManager {
     const identity = (this.#current ?? this.#expired)?.identity
     const lifetimeMs = identity ? identity.notAfterMs - identity.notBeforeMs : DAY_MS
     this.#failures++
-    this.#nextAtMs = this.#options.clock.nowMs() + retryDelayMs(this.#failures, lifetimeMs, this.#random())
+    this.#notBeforeMs = this.#options.clock.monotonicMs() + retryDelayMs(this.#failures, lifetimeMs, this.#random())
   }
 
-  /** An expired certificate is never shown: the self-signed stand-in takes over and nothing is advertised. */
-  async #expireIfDue(): Promise<void> {
+  /** What has run out is withdrawn; what is good after all, because the clock was wrong, is shown again. */
+  async #followDates(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs()
+    if (this.#current && nowMs >= withdrawAtMs(this.#current.identity)) await this.#withdraw(this.#current)
+    else if (this.#expired && isWithin(this.#expired.identity, nowMs)) this.#showAgain(this.#expired)
+  }
+
+  /** An expired certificate is never shown: a self-signed stand-in takes over in time and nothing is advertised. */
+  async #withdraw(expired: Credential): Promise<void> {
     const { clock, log, stateDir, name, present, onChange } = this.#options
-    if (!this.#current || clock.nowMs() < this.#current.identity.notAfterMs) return
-    this.#expired = this.#current
+    this.#expired = expired
     this.#current = undefined
-    log.error({ since: new Date(this.#expired.identity.notAfterMs).toISOString() }, 'the certificate has expired')
-    present(await selfSigned(stateDir, name, clock))
+    log.error({ end: this.#timeText(expired.identity.notAfterMs) }, 'the certificate has run out')
     onChange(undefined)
+    try {
+      present(await selfSigned(stateDir, name, clock))
+    } catch (error) {
+      log.error(explain(error), 'there is no self-signed certificate to show instead')
+    }
   }
 
-  /** Sleeps until the time is over, `renewNow` wakes it, or the signal ends it. */
-  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
-    await this.#options.clock.sleep(ms, AbortSignal.any([signal, this.#wake.signal])).catch(() => {})
+  #showAgain(again: Credential): void {
+    const { log, present, onChange } = this.#options
+    try {
+      this.#check(again)
+      present(materialOf(again))
+    } catch {
+      return // as before: its order is followed, or a new one placed
+    }
+    this.#current = again
+    this.#expired = undefined
+    this.#renewAtMs = again.identity.renewAtMs
+    log.info(
+      { until: this.#timeText(again.identity.notAfterMs) },
+      'the certificate is valid after all and served again',
+    )
+    onChange(again.identity)
+  }
+
+  /** Sleeps until something is due, `renewNow` asks for it, or the router stops. */
+  async #sleep(): Promise<void> {
+    const { clock } = this.#options
+    const withdrawInMs = this.#current ? withdrawAtMs(this.#current.identity) - clock.nowMs() : LOOK_AGAIN_MS
+    const ms = Math.max(1, Math.min(this.#dueInMs(), withdrawInMs, LOOK_AGAIN_MS))
+    await clock.sleep(ms, this.#wake.signal).catch(() => {})
     if (this.#wake.signal.aborted) this.#wake = new AbortController()
   }
 }
 
-/** A successor may come a little late; with a quarter of the lifetime left it is time to complain (RFC 8739 §3.3 wants it there at half). */
+/** When to stop showing it: a handshake under way, or on a client whose clock is a little fast, must not end in the past. */
+function withdrawAtMs({ notBeforeMs, notAfterMs }: Identity): number {
+  return notAfterMs - Math.min(WITHDRAW_MS_MAX, (notAfterMs - notBeforeMs) * WITHDRAW_SHARE)
+}
+
+function isWithin(identity: Identity, nowMs: number): boolean {
+  return nowMs >= identity.notBeforeMs && nowMs < withdrawAtMs(identity)
+}
+
+/** It should be there at half of the lifetime (RFC 8739 §3.3); with a quarter left it is time to complain. */
 function checkNotOverdue({ notAfterMs, star }: Identity, nowMs: number): void {
   const lateMs = notAfterMs - (star!.lifetimeS * 1000) / 4
   if (nowMs < lateMs) return

@@ -2,6 +2,7 @@ import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fromPem, toPem } from '../../pki/certificate.ts'
 import type { Identity, StarTerms } from '../../pki/issuer.ts'
+import { checkedKey } from '../../pki/key.ts'
 import { readFileIfThere, writeFileAtomic } from '../../store/file.ts'
 
 /** A certificate with its private key. */
@@ -49,7 +50,7 @@ export async function loadCredential(
   const text = await readFileIfThere(path)
   if (!text) return undefined
   try {
-    const file = JSON.parse(text.toString()) as IdentityFile
+    const file = parsed(text.toString())
     const [notBeforeMs, notAfterMs, renewAtMs] = [file.notBefore, file.notAfter, file.renewAt].map((date) => {
       const ms = Date.parse(date)
       if (Number.isNaN(ms)) throw new Error('a date is missing')
@@ -64,11 +65,20 @@ export async function loadCredential(
       renewAtMs,
       ...(file.star ? { star: file.star } : {}),
     }
-    return { identity, keyPem: file.key }
+    return { identity, keyPem: checkedKey(file.key) }
   } catch (error) {
     const aside = `${path}.damaged`
     await rename(path, aside)
     report(aside, error)
     return undefined
+  }
+}
+
+/** The reasons of the parser may quote what stands around the mistake, and that may be the key. */
+function parsed(text: string): IdentityFile {
+  try {
+    return JSON.parse(text) as IdentityFile
+  } catch {
+    throw new Error('it is not JSON')
   }
 }

@@ -6,8 +6,8 @@ const RETRY_MS_MIN = 1_000
 const JITTER_SHARE = 0.05
 
 /**
- * Exponential, jittered by half, between one second and one hour, and never so long that a certificate with
- * `lifetimeMs` could run out between two tries: at least twenty tries fit into a lifetime.
+ * Exponential from a minute to an hour, of which up to half is left out at random, and never so long that a certificate
+ * with `lifetimeMs` could run out between two tries: at least twenty fit into a lifetime of twenty seconds or more.
  */
 export function retryDelayMs(failures: number, lifetimeMs: number, random: number): number {
   const longestMs = Math.max(RETRY_MS_MIN, Math.min(RETRY_MS_MAX, lifetimeMs / 20))

@@ -9,8 +9,8 @@ import { Fault } from '../../../core/fault.ts'
 import { fromPem, parseCertificate } from '../../../pki/certificate.ts'
 import { parseCsrTemplate, planCsr } from '../../../pki/csr-template.ts'
 import type { Identity, Issuer, StarTerms } from '../../../pki/issuer.ts'
-import { generateKey } from '../../../pki/key.ts'
-import { keptText } from '../../../store/kept.ts'
+import { checkedKey, generateKey } from '../../../pki/key.ts'
+import { kept } from '../../../store/kept.ts'
 
 export interface DelegatedIssuerOptions {
   readonly directoryUrl: string
@@ -32,7 +32,8 @@ export function delegatedIssuer(options: DelegatedIssuerOptions): Issuer {
 
   const fetchIdentity = async (names: readonly string[], star: StarTerms, signal: AbortSignal): Promise<Identity> => {
     const fetched = await fetchCertificate(transport, new URL(star.url), signal)
-    if (fetched.kind === 'unchanged') throw new Fault('ACME_PROTOCOL', `${star.url} said "unchanged" without being asked`)
+    if (fetched.kind === 'unchanged')
+      throw new Fault('ACME_PROTOCOL', `${star.url} said "unchanged" without being asked`)
     const chain = fromPem(fetched.pem)
     const { notBeforeMs, notAfterMs } = parseCertificate(chain[0]!)
     // The last certificate of an order has no successor: a new order is due as early as a successor would have been.
@@ -47,7 +48,7 @@ export function delegatedIssuer(options: DelegatedIssuerOptions): Issuer {
       const client = await openAcme({
         directoryUrl: options.directoryUrl,
         // Kept apart from the TLS key: it signs requests to the operator and nothing else.
-        accountKeyPem: await keptText(join(options.stateDir, 'account.key'), () => generateKey('p256')),
+        accountKeyPem: await kept(join(options.stateDir, 'account.key'), checkedKey, () => generateKey('p256')),
         externalAccount: { kid: options.eab.kid, hmacKey: options.eab.key },
         transport,
         userAgent: 'hearth',

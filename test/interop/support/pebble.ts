@@ -1,0 +1,65 @@
+import { request } from 'node:https'
+import { makeAuthority } from './authority.ts'
+import { type Daemon, startDaemon } from './daemon.ts'
+import { freePorts } from './ports.ts'
+import type { Scene } from './scene.ts'
+
+export interface Pebble {
+  readonly directoryUrl: string
+  /** PEM file: the root of Pebble's own HTTPS. */
+  readonly trust: string
+  /** It forgets everything when it stops, and issues from a new root after each start. */
+  start(): Promise<Daemon>
+  /** PEM of the root it issues from now. */
+  issuingRoot(): Promise<string>
+}
+
+/** The real Pebble, strict, refusing 15 % of good nonces, resolving through `dnsServer`. */
+export async function pebbleIn(
+  scene: Scene,
+  options: { readonly dnsServer: string; readonly validityS: number },
+): Promise<Pebble> {
+  const [port, managementPort, httpPort, tlsPort] = await freePorts(4)
+  const authority = await makeAuthority('HTTPS of the test CA')
+  const { key, chain } = await authority.certify({ dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] })
+  const settings = await scene.settings('pebble/pebble.json', {
+    pebble: {
+      listenAddress: `127.0.0.1:${port}`,
+      managementListenAddress: `127.0.0.1:${managementPort}`,
+      certificate: await scene.write('pebble/https.pem', chain),
+      privateKey: await scene.write('pebble/https.key', key),
+      httpPort,
+      tlsPort,
+      ocspResponderURL: '',
+      externalAccountBindingRequired: false,
+      certificateValidityPeriod: options.validityS,
+    },
+  })
+  const issuingRoot = (): Promise<string> => get(`https://127.0.0.1:${managementPort}/roots/0`, authority.rootPem)
+  return {
+    directoryUrl: `https://127.0.0.1:${port}/dir`,
+    trust: await scene.write('pebble/trust.pem', authority.rootPem),
+    issuingRoot,
+    async start() {
+      const daemon = startDaemon('pebble', ['-config', settings, '-strict', '-dnsserver', options.dnsServer], {
+        env: { PEBBLE_WFE_NONCEREJECT: '15', PEBBLE_VA_NOSLEEP: '1' },
+      })
+      await daemon.until(issuingRoot)
+      return daemon
+    },
+  }
+}
+
+function get(url: string, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request(url, { ca, agent: false }, (response) => {
+      let body = ''
+      response.on('data', (chunk: Buffer) => {
+        body += chunk.toString()
+      })
+      response.on('end', () => (response.statusCode === 200 ? resolve(body) : reject(new Error(body))))
+    })
+      .on('error', reject)
+      .end()
+  })
+}

@@ -80,8 +80,8 @@ export async function runProgram(
     io.print(overview(program, commands))
     return EXIT.OK
   }
-  const verb = second !== undefined && `${first} ${second}` in commands ? `${first} ${second}` : first
-  const command = commands[verb]
+  const verb = second !== undefined && Object.hasOwn(commands, `${first} ${second}`) ? `${first} ${second}` : first
+  const command = Object.hasOwn(commands, verb) ? commands[verb] : undefined
   if (!command) {
     const related = Object.keys(commands).filter((name) => name.startsWith(`${first} `))
     io.complain(

@@ -41,9 +41,10 @@ export function addToAccess(list: BlockList, entry: string): void {
 }
 
 function prefixOf(entry: string): readonly [string, number, 'ipv4' | 'ipv6'] | undefined {
-  const [network = '', bitsText] = entry.split('/')
+  // No zones: a rule holds on every interface.
+  const [, network = '', bitsText] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
   const family = isIP(network)
-  if (family === 0 || !/^\d{1,3}$/.test(bitsText ?? '0')) return undefined
+  if (family === 0) return undefined
   const bitsMax = family === 6 ? 128 : 32
   const bits = bitsText === undefined ? bitsMax : Number(bitsText)
   return bits <= bitsMax ? [network, bits, family === 6 ? 'ipv6' : 'ipv4'] : undefined

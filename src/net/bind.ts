@@ -16,9 +16,15 @@ export function endpointText({ host, port }: Endpoint): string {
 export function bindFault(error: NodeJS.ErrnoException, at: Endpoint): Error {
   const where = endpointText(at)
   if (error.code === 'EADDRINUSE') return new Fault('PORT_IN_USE', `${where} is in use`, { address: where }, error)
-  if (error.code === 'EACCES') return new Fault('PORT_FORBIDDEN', `no right to listen on ${where}`, { address: where }, error)
+  if (error.code === 'EACCES')
+    return new Fault('PORT_FORBIDDEN', `no right to listen on ${where}`, { address: where }, error)
   if (error.code === 'EADDRNOTAVAIL')
-    return new Fault('ADDRESS_UNKNOWN', `no interface of this machine has the address of ${where}`, { address: where }, error)
+    return new Fault(
+      'ADDRESS_UNKNOWN',
+      `no interface of this machine has the address of ${where}`,
+      { address: where },
+      error,
+    )
   return error
 }
 

@@ -32,7 +32,12 @@ export function createTlsServer(
     return { key: material.keyPem, cert: material.chainPem, minVersion: 'TLSv1.2' }
   }
   const server = createServer(
-    { ...contextOf(options.material), ALPNProtocols: [...options.alpn], handshakeTimeout: HANDSHAKE_MS_MAX, allowHalfOpen: options.halfOpen ?? false },
+    {
+      ...contextOf(options.material),
+      ALPNProtocols: [...options.alpn],
+      handshakeTimeout: HANDSHAKE_MS_MAX,
+      allowHalfOpen: options.halfOpen ?? false,
+    },
     onConnection,
   )
   // A client that breaks off its handshake is its own affair; without a listener it would end the process.

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { dirname } from 'node:path'
 import { reasonOf } from '../core/fault.ts'
 import { byteSize, choice, domainName, duration, filePath, hostPort, httpsUrl, text } from '../core/fields.ts'
@@ -14,6 +13,7 @@ import {
   section,
 } from '../core/settings.ts'
 import { refuse, shown } from '../core/units.ts'
+import { addressText, addressToBytes } from '../dns/address.ts'
 import { isAccessEntry } from '../net/address.ts'
 import type { Endpoint } from '../net/bind.ts'
 import { pathResolver, readPem, readSecret, readSettingsFile } from '../store/settings-file.ts'
@@ -24,11 +24,11 @@ const LISTENERS_MAX = 16
 const UPSTREAMS_MAX = 16
 const ACCESS_MAX = 64
 
+/** In the spelling of RFC 5952, so that addresses can be compared as text. */
 const ipAddress = (description: string) =>
   field({ type: 'IP address', description }, (value) => {
-    return typeof value === 'string' && isIP(value) !== 0
-      ? value
-      : refuse(`expected an IP address, got ${shown(value)}`)
+    const octets = typeof value === 'string' ? addressToBytes(value) : undefined
+    return octets ? addressText(octets) : refuse(`expected an IP address, got ${shown(value)}`)
   })
 
 const upstream = checked(

@@ -1,5 +1,5 @@
-import { buildMessage } from '../../src/dns/message.ts'
 import { CLASS, TYPE } from '../../src/dns/codes.ts'
+import { buildMessage } from '../../src/dns/message.ts'
 import { MessageView } from '../../src/dns/view.ts'
 import type { Query, Resolver, Transport } from '../../src/router/resolve/resolver.ts'
 
@@ -41,10 +41,7 @@ export function responseWire(query: Uint8Array, addresses: readonly string[], tt
 }
 
 /** A resolver made of one function, that counts how often it was asked. */
-export function resolverOf(
-  resolve: Resolver['resolve'],
-  id = 'test',
-): Resolver & { asked: number } {
+export function resolverOf(resolve: Resolver['resolve'], id = 'test'): Resolver & { asked: number } {
   const self = {
     id,
     asked: 0,

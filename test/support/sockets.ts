@@ -1,7 +1,12 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  createServer as createTlsServer,
+  type TLSSocket,
+} from 'node:tls'
 import { onTestFinished } from 'vitest'
 import { FrameReader, frameOf } from '../../src/dns/frame.ts'
 import { type Endpoint, listenOn } from '../../src/net/bind.ts'
@@ -28,7 +33,9 @@ export async function within<T>(what: string, promise: Promise<T>, ms = PATIENCE
 }
 
 /** Sends datagrams from one socket and hands out what comes back, in order. */
-export async function udpClient(to: Endpoint): Promise<{ send(wire: Uint8Array): void; next(): Promise<Uint8Array>; received: Uint8Array[] }> {
+export async function udpClient(
+  to: Endpoint,
+): Promise<{ send(wire: Uint8Array): void; next(): Promise<Uint8Array>; received: Uint8Array[] }> {
   const socket = createSocket('udp4')
   onTestFinished(() => new Promise<void>((resolve) => void socket.close(resolve)))
   const received: Uint8Array[] = []

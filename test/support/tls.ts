@@ -11,8 +11,8 @@ export interface LeafWish {
   readonly notBeforeMs?: number
   readonly notAfterMs?: number
   readonly keyType?: KeyType
-  /** Certifies this key instead of a new one. */
-  readonly keyPem?: string
+  /** Certifies this key, of which only the public half is known. */
+  readonly spki?: Uint8Array
 }
 
 /** A root and an intermediate that are good now, for servers on loopback. */
@@ -44,10 +44,10 @@ export class TestAuthority {
 
   /** The chain of a new leaf in DER, and its key. */
   async leaf(wish: LeafWish = {}): Promise<{ readonly keyPem: string; readonly chain: readonly Uint8Array[] }> {
-    const keyPem = wish.keyPem ?? (await generateKey(wish.keyType ?? 'p256'))
+    const keyPem = wish.spki ? '' : await generateKey(wish.keyType ?? 'p256')
     const leaf = await signLeaf({
       issuer: { certificate: this.#intermediateDer, keyPem: this.#keyPem },
-      spki: spkiOf(keyPem),
+      spki: wish.spki ?? spkiOf(keyPem),
       dnsNames: wish.dnsNames ?? ['dns.test'],
       ipAddresses: wish.ipAddresses ?? [],
       notBeforeMs: wish.notBeforeMs ?? this.#nowMs - DAY_MS,

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { toHex } from '../../core/bytes.ts'
+import { addressToBytes, isReachableAddress } from '../../dns/address.ts'
 import { type DnrInstance, dnrDhcpv4, dnrDhcpv6, dnrRa } from '../../dns/dnr.ts'
 import { svcbText } from '../../dns/svcb.ts'
 import { designations, mayDesignate, type Presence } from './presence.ts'
@@ -30,8 +31,8 @@ export function advertisement(presence: Presence): Advertisement {
   const nothing = { name, addresses: presence.addresses, svcb: [], ddr: false, dnr: { v4: '', v6: [], ra: [] } }
   if (!certificate) return { ...nothing, withheld: 'no believed certificate is loaded, so nothing is advertised' }
   const ddr = mayDesignate(presence)
-  // Clients discard an option with a loopback address whole (RFC 9463 §4.2), so a demo on 127.0.0.1 names none of these.
-  const reachable = presence.addresses.filter((address) => !isLoopback(address))
+  // Clients discard an option with such an address whole (RFC 9463 §4.2), so a demo on 127.0.0.1 names none.
+  const reachable = presence.addresses.filter(isReachable)
   const [v4, v6] = [reachable.filter(isIPv4), reachable.filter(isIPv6)]
   return {
     name,
@@ -43,17 +44,22 @@ export function advertisement(presence: Presence): Advertisement {
       v6: instances(presence, v6).map((instance) => toHex(dnrDhcpv6(instance))),
       ra: instances(presence, v6).map((instance) => toHex(dnrRa(instance, { lifetimeS: RA_LIFETIME_S }))),
     },
-    ...(ddr ? {} : { withheld: 'DDR: the certificate does not carry the public address clients ask, so they would refuse us' }),
+    ...(ddr
+      ? {}
+      : { withheld: 'DDR: the certificate does not carry the public address clients ask, so they would refuse us' }),
   }
 }
 
 /** One instance per port, so that `port` never leaks onto another protocol. Without addresses the form is ADN-only. */
 function instances(presence: Presence, addresses: readonly string[]): DnrInstance[] {
   const records = designations(presence)
-  if (addresses.length === 0) return records.slice(0, 1).map(({ priority }) => ({ priority, name: presence.name, addresses: [] }))
+  if (addresses.length === 0)
+    return records.slice(0, 1).map(({ priority }) => ({ priority, name: presence.name, addresses: [] }))
   return records.map(({ priority, params }) => ({ priority, name: presence.name, addresses, params }))
 }
 
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.')
+/** Neither loopback, multicast nor unspecified, and the same on every link. */
+function isReachable(address: string): boolean {
+  const octets = addressToBytes(address)
+  return octets !== undefined && isReachableAddress(octets)
 }

@@ -18,7 +18,12 @@ export interface DohRequest {
 export type DohVerdict =
   | { readonly kind: 'query'; readonly wire: Uint8Array }
   | { readonly kind: 'body-wanted' }
-  | { readonly kind: 'refused'; readonly status: number; readonly text: string; readonly headers?: Record<string, string> }
+  | {
+      readonly kind: 'refused'
+      readonly status: number
+      readonly text: string
+      readonly headers?: Record<string, string>
+    }
 
 const refused = (status: number, text: string, headers?: Record<string, string>): DohVerdict =>
   headers ? { kind: 'refused', status, text, headers } : { kind: 'refused', status, text }

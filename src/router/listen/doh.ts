@@ -1,10 +1,14 @@
 import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http'
-import { constants, createServer as createHttp2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
-import type { TLSSocket } from 'node:tls'
+import {
+  constants,
+  createServer as createHttp2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { explain } from '../../core/log.ts'
 import { examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
-import { type Endpoint, listenOn } from '../../net/bind.ts'
+import { connectionsOf, type Endpoint, listenOn } from '../../net/bind.ts'
 import { ConnectionLimit } from '../../net/limit.ts'
 import { createTlsServer, type TlsMaterial } from '../../net/tls.ts'
 import type { Client, Outcome, Query, Resolver } from '../resolve/resolver.ts'
@@ -16,7 +20,8 @@ import {
   judgeRequest,
   MESSAGE_BYTES_MAX,
 } from './doh-request.ts'
-import { ANSWER_MS_MAX, type EncryptedListener, type ListenerContext } from './listener.ts'
+import { neverFailing } from './last-resort.ts'
+import { ANSWER_MS_MAX, type EncryptedListener, type ListenerContext, withinGrace } from './listener.ts'
 import { writeReply } from './reply.ts'
 
 const CONNECTIONS_MAX = 2048
@@ -25,6 +30,8 @@ const CONNECTIONS_PER_CLIENT_MAX = 512
 const STREAMS_MAX = 128
 const HEADER_LIST_BYTES_MAX = 16_384
 const IDLE_MS = 60_000
+/** How often HTTP/1.1 connections are looked at that take too long over a request. */
+const BOUNDS_CHECK_MS = 2_000
 
 interface DohReply {
   readonly status: number
@@ -36,10 +43,9 @@ interface DohReply {
 export function dohListener(at: Endpoint, material: TlsMaterial, context: ListenerContext): EncryptedListener {
   const { clock, log } = context
   const limit = new ConnectionLimit(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX)
-  const sockets = new Set<TLSSocket>()
   const sessions = new Set<ServerHttp2Session>()
   const stopping = new AbortController()
-  const scratch = Buffer.alloc(2 * MESSAGE_BYTES_MAX)
+  const scratch = Buffer.alloc(MESSAGE_BYTES_MAX)
   let resolver: Resolver
   let endpoint = at
 
@@ -52,7 +58,11 @@ export function dohListener(at: Endpoint, material: TlsMaterial, context: Listen
   /** A hit is replied to in the turn that read it. */
   const answer = (client: Client, verdict: DohVerdict, send: (reply: DohReply) => void): void => {
     if (verdict.kind === 'refused')
-      return send({ status: verdict.status, headers: { 'content-type': 'text/plain', ...verdict.headers }, body: verdict.text })
+      return send({
+        status: verdict.status,
+        headers: { 'content-type': 'text/plain', ...verdict.headers },
+        body: verdict.text,
+      })
     if (verdict.kind === 'body-wanted') return
     const examined = examineQuery(verdict.wire)
     if (examined.kind === 'drop')
@@ -61,21 +71,21 @@ export function dohListener(at: Endpoint, material: TlsMaterial, context: Listen
     const query = { view: examined.view, client, deadlineMs: clock.monotonicMs() + ANSWER_MS_MAX }
     const outcome = resolver.resolve(query, stopping.signal)
     if (!(outcome instanceof Promise)) return send(toReply(query, outcome))
-    outcome.then(
-      (settled) => send(toReply(query, settled)),
-      (error: unknown) => {
-        log.error(explain(error), 'a query failed by a bug of ours')
-        send({ status: 500, headers: {}, body: '' })
-      },
-    )
+    void outcome.then((settled) => send(toReply(query, settled)))
   }
 
   const serveStream = (stream: ServerHttp2Stream, request: DohRequest, client: Client): void => {
     stream.on('error', () => stream.close(constants.NGHTTP2_CANCEL))
     const send = ({ status, headers, body }: DohReply): void => {
-      if (stream.destroyed || stream.headersSent) return
-      stream.respond({ ':status': status, ...headers, 'content-length': body.length }, { endStream: request.method === 'HEAD' })
-      if (request.method !== 'HEAD') stream.end(body)
+      if (stream.destroyed || stream.closed || stream.headersSent) return
+      stream.respond(
+        { ':status': status, ...headers, 'content-length': body.length },
+        { endStream: request.method === 'HEAD' },
+      )
+      if (request.method === 'HEAD') return
+      if (status === 200) stream.end(body)
+      // What is left of a refused body is not waited for (RFC 9113 §8.1).
+      else stream.end(body, () => stream.close(constants.NGHTTP2_NO_ERROR))
     }
     const verdict = judgeRequest(request)
     if (verdict.kind !== 'body-wanted') return answer(client, verdict, send)
@@ -108,11 +118,17 @@ export function dohListener(at: Endpoint, material: TlsMaterial, context: Listen
   http2.on('sessionError', () => {})
 
   const http1 = createHttp1Server(
-    { maxHeaderSize: HEADER_LIST_BYTES_MAX, keepAliveTimeout: IDLE_MS, requestTimeout: 2 * ANSWER_MS_MAX },
+    {
+      maxHeaderSize: HEADER_LIST_BYTES_MAX,
+      keepAliveTimeout: IDLE_MS,
+      requestTimeout: 2 * ANSWER_MS_MAX,
+      connectionsCheckingInterval: BOUNDS_CHECK_MS,
+    },
     (request: IncomingMessage, response: ServerResponse) => {
       const method = request.method ?? ''
       const send = ({ status, headers, body }: DohReply): void => {
         if (response.headersSent) return
+        if (!tls.server.listening) response.setHeader('connection', 'close')
         response.writeHead(status, { ...headers, 'content-length': body.length })
         response.end(method === 'HEAD' ? undefined : body)
       }
@@ -124,19 +140,25 @@ export function dohListener(at: Endpoint, material: TlsMaterial, context: Listen
     },
   )
 
+  // It is handed its connections and never listens, so it would not watch over their bounds by itself.
+  http1.emit('listening')
+
   const tls = createTlsServer({ alpn: ['h2', 'http/1.1'], material }, (socket) => {
     const leave = limit.admit(plainAddress(socket.remoteAddress ?? ''))
-    if (!leave) return void socket.destroy()
-    sockets.add(socket)
-    socket.on('close', () => {
-      leave()
-      sockets.delete(socket)
-    })
+    if (!leave) {
+      socket.destroy()
+      return
+    }
+    socket.on('close', leave)
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
     const protocol = socket.alpnProtocol === 'h2' ? http2 : http1
     protocol.emit('connection', socket)
   })
+
+  // Those whose handshake is not done yet count too: against the bound, and when we stop.
+  const open = connectionsOf(tls.server)
+  tls.server.maxConnections = CONNECTIONS_MAX
 
   return {
     id: 'doh',
@@ -147,18 +169,18 @@ export function dohListener(at: Endpoint, material: TlsMaterial, context: Listen
     get material() {
       return tls.material
     },
-    setMaterial: tls.setMaterial,
+    setMaterial: (next) => tls.setMaterial(next),
     async start(chain) {
-      resolver = chain
-      endpoint = await listenOn(tls.server, at)
+      resolver = neverFailing(chain, log)
+      endpoint = await listenOn(tls.server, at, (error) => log.error(explain(error), 'doh listener failed'))
     },
     async stop(graceMs) {
       const closed = new Promise<void>((resolve) => void tls.server.close(() => resolve()))
       for (const session of sessions) session.close() // GOAWAY; open streams are answered
-      http1.closeIdleConnections()
-      await Promise.race([closed, clock.sleep(graceMs)])
+      http1.close() // idle connections; the others end with their answer
+      await withinGrace(closed, graceMs, clock)
       stopping.abort()
-      for (const socket of sockets) socket.destroy()
+      for (const socket of open) socket.destroy()
       await closed
     },
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
-import type { TlsMaterial } from '../../net/tls.ts'
 import type { Endpoint } from '../../net/bind.ts'
+import type { TlsMaterial } from '../../net/tls.ts'
 import type { Resolver, Transport } from '../resolve/resolver.ts'
 
 /** udp, tcp, dot, doh. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import { FrameReader } from '../../dns/frame.ts'
-import { hasOption } from '../../dns/edns.ts'
 import { EDNS_OPTION } from '../../dns/codes.ts'
+import { hasOption } from '../../dns/edns.ts'
+import { FrameReader } from '../../dns/frame.ts'
 import { examineQuery } from '../../dns/query.ts'
 import type { Client, Outcome, Query, Resolver } from '../resolve/resolver.ts'
 import { ANSWER_MS_MAX, type ListenerContext } from './listener.ts'
@@ -101,7 +101,7 @@ export function serveConnection(
     }
     flush()
     // Nothing that follows can be understood, so nothing more is read either.
-    if (reader.violation) return void socket.destroySoon()
+    if (reader.violation) return socket.destroySoon()
     if (isFull()) return void socket.pause()
     socket.resume()
     if (!taking && open === 0 && late.length === 0) socket.end()

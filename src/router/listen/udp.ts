@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { lookup } from 'node:dns'
+import { isIP, isIPv6 } from 'node:net'
 import { explain } from '../../core/log.ts'
 import { examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
@@ -17,8 +18,9 @@ export function udpListener(at: Endpoint, { clock, log }: ListenerContext): List
   const family = isIPv6(at.host) ? 6 : 4
   const socket: Socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
-    // A reply goes to the address the query came from: no lookup, which would put it off to the next turn.
-    lookup: (address, _options, done) => done(null, address, family),
+    // A reply goes to the address the query came from: no lookup, which would put it off to the next turn. Only the
+    // settings may hold a name.
+    lookup: (host, _options, done) => (isIP(host) === 0 ? lookup(host, family, done) : done(null, host, family)),
   })
   const stopping = new AbortController()
   const scratch = Buffer.alloc(MESSAGE_BYTES_MAX)

@@ -1,5 +1,5 @@
-import type { Layer } from './chain.ts'
 import { cacheKey } from './cache.ts'
+import type { Layer } from './chain.ts'
 import type { Outcome } from './resolver.ts'
 
 /** Questions being asked upstream at one time; more than this means the upstreams are gone, and then waiting helps nobody. */

@@ -1,6 +1,6 @@
 import { BlockList, isIPv6 } from 'node:net'
-import { EXTENDED_ERROR, RCODE } from '../../dns/codes.ts'
 import { buildReply } from '../../dns/answer.ts'
+import { EXTENDED_ERROR, RCODE } from '../../dns/codes.ts'
 import { addToAccess } from '../../net/address.ts'
 import type { Layer } from './chain.ts'
 import type { Outcome } from './resolver.ts'

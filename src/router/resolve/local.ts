@@ -55,9 +55,13 @@ interface OwnName {
 
 function namesOf(presence: Presence): ReadonlyMap<string, OwnName> {
   const { name } = presence
-  const own = new Map<string, OwnName>([[keyOfName(name), { zone: name, records: (type) => addressRecords(presence, type) }]])
+  const own = new Map<string, OwnName>([
+    [keyOfName(name), { zone: name, records: (type) => addressRecords(presence, type) }],
+  ])
   const designation = (owner: string, zone: string, allowed: boolean): void => {
-    const records = allowed ? designations(presence).map((rdata) => ({ name: owner, type: TYPE.SVCB, ttl: TTL_S, rdata })) : []
+    const records = allowed
+      ? designations(presence).map((rdata) => ({ name: owner, type: TYPE.SVCB, ttl: TTL_S, rdata }))
+      : []
     own.set(keyOfName(owner), { zone, records: (type) => (type === TYPE.SVCB ? records : []) })
   }
   const prefixes = presence.do53Port === DO53_PORT ? ['_dns.'] : ['_dns.', `_${presence.do53Port}._dns.`]

@@ -1,12 +1,19 @@
-import { type ClientHttp2Session, connect, constants } from 'node:http2'
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { Fault } from '../../core/fault.ts'
 import type { PreparedAnswer } from '../../dns/answer.ts'
 import { MessageView } from '../../dns/view.ts'
 import { type Endpoint, endpointText } from '../../net/bind.ts'
 import type { Answer, Query, Resolver } from '../resolve/resolver.ts'
-import { connectionFault } from './trust.ts'
 import { deadlineFault } from './deadline.ts'
+import { connectionFault, provingName } from './trust.ts'
+import { ConnectionLost, type WarmConnection, warmUpstream } from './warm.ts'
 import { answerOf, isReplyTo, upstreamQuery } from './wire.ts'
 
 const MESSAGE_BYTES_MAX = 65_535
@@ -14,6 +21,7 @@ const CONNECT_MS_MAX = 3_000
 const IDLE_MS = 20_000
 /** RFC 8484 §4.1: id 0 lets HTTP caches share answers. */
 const DOH_ID = 0
+const MEDIA_TYPE = 'application/dns-message'
 
 export interface DohUpstreamOptions {
   readonly id: string
@@ -27,55 +35,107 @@ export interface DohUpstreamOptions {
 
 /** DNS over HTTPS as a client (RFC 8484): POST over one warm HTTP/2 connection. Redirects are refused by not following them. */
 export function dohUpstream(options: DohUpstreamOptions): Resolver {
-  let current: Promise<ClientHttp2Session> | undefined
-  let turn = 0
+  return warmUpstream(options, (endpoint, onClose) => new Connection(options, endpoint, onClose))
+}
 
-  const session = (): Promise<ClientHttp2Session> => {
-    const endpoint = options.endpoints[turn % options.endpoints.length]!
-    current ??= openSession(options, endpoint, () => (current = undefined)).catch((error: unknown) => {
-      current = undefined
-      turn++ // the next question tries the next pinned address
-      throw error
-    })
-    return current
+class Connection implements WarmConnection {
+  readonly #options: DohUpstreamOptions
+  readonly #origin: URL
+  readonly #session: Promise<ClientHttp2Session>
+  readonly #onClose: () => void
+  #closed = false
+  everConnected = false
+
+  constructor(options: DohUpstreamOptions, endpoint: Endpoint, onClose: () => void) {
+    this.#options = options
+    this.#onClose = onClose
+    this.#origin = new URL(`https://${endpointText({ host: options.name, port: endpoint.port })}`)
+    this.#session = openSession(options, endpoint, this.#origin)
+    this.#session.then(
+      (session) => {
+        this.everConnected = true
+        session.on('goaway', () => this.#close())
+        session.on('close', () => this.#close())
+      },
+      () => this.#close(),
+    )
   }
 
-  return {
-    id: options.id,
-    async resolve(query) {
-      return await ask(await session(), query, options)
-    },
+  get usable(): boolean {
+    return !this.#closed
+  }
+
+  async ask(query: Query): Promise<Answer> {
+    const over = new AbortController()
+    const tooLate = new Promise<never>((_, fail) =>
+      over.signal.addEventListener('abort', () => fail(over.signal.reason)),
+    )
+    const leftMs = Math.max(0, query.deadlineMs - performance.now())
+    const timer = setTimeout(() => over.abort(deadlineFault(this.#options.id)), leftMs)
+    try {
+      return await Promise.race([this.#answer(query, over.signal), tooLate])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #answer(query: Query, signal: AbortSignal): Promise<Answer> {
+    const { id, path } = this.#options
+    const session = await this.#session
+    const request = {
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      // Node leaves out the brackets of an IPv6 address.
+      [constants.HTTP2_HEADER_AUTHORITY]: this.#origin.host,
+      [constants.HTTP2_HEADER_PATH]: path,
+      [constants.HTTP2_HEADER_ACCEPT]: MEDIA_TYPE,
+      [constants.HTTP2_HEADER_CONTENT_TYPE]: MEDIA_TYPE,
+    }
+    const { headers, body } = await exchange(id, session, request, upstreamQuery(query.view, DOH_ID, 'pad'), signal)
+    const status = headers[':status']
+    if (status !== 200) throw new Fault('UPSTREAM_BROKEN', `${id} answered with HTTP status ${status}`, { status })
+    const type = headers['content-type'] ?? 'no content type'
+    if (type.split(';', 1)[0]!.trim().toLowerCase() !== MEDIA_TYPE)
+      throw new Fault('UPSTREAM_BROKEN', `${id} answered with ${type}`)
+    if (!isReplyTo(MessageView.over(body), query.view, DOH_ID))
+      throw new Fault('UPSTREAM_BROKEN', `${id} answered another question`)
+    const answer = answerOf(body, id, 'authenticated')
+    const ageS = /^\d+$/.test(headers.age ?? '') ? Number(headers.age) : 0
+    return ageS > 0 && answer.prepared ? { ...answer, prepared: aged(answer.prepared, ageS) } : answer
+  }
+
+  #close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#onClose()
   }
 }
 
-function openSession(options: DohUpstreamOptions, endpoint: Endpoint, onClose: () => void): Promise<ClientHttp2Session> {
+function openSession(options: DohUpstreamOptions, endpoint: Endpoint, origin: URL): Promise<ClientHttp2Session> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
       clearTimeout(timer)
       socket.destroy()
       reject(error instanceof Fault ? error : connectionFault(error, options.id, endpoint))
     }
-    const socket: TLSSocket = connectTls({
-      ...endpoint,
-      servername: options.name,
-      ...(options.trust ? { ca: [...options.trust] } : {}),
-      ALPNProtocols: ['h2'],
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: true,
-    })
+    const socket: TLSSocket = connectTls({ ...endpoint, ...provingName(options.name, options.trust, 'h2') })
     const timer = setTimeout(
-      () => failed(new Fault('UPSTREAM_TIMEOUT', `no connection to ${options.id} (${endpointText(endpoint)}) in ${CONNECT_MS_MAX} ms`)),
+      () =>
+        failed(
+          new Fault(
+            'UPSTREAM_TIMEOUT',
+            `no connection to ${options.id} (${endpointText(endpoint)}) in ${CONNECT_MS_MAX} ms`,
+          ),
+        ),
       CONNECT_MS_MAX,
     )
     socket.once('error', failed)
     socket.once('secureConnect', () => {
-      if (socket.alpnProtocol !== 'h2') return failed(new Fault('UPSTREAM_BROKEN', `${options.id} does not speak HTTP/2`))
+      if (socket.alpnProtocol !== 'h2')
+        return failed(new Fault('UPSTREAM_BROKEN', `${options.id} does not speak HTTP/2`))
       clearTimeout(timer)
       socket.removeListener('error', failed)
-      const session = connect(`https://${options.name}:${endpoint.port}`, { createConnection: () => socket })
+      const session = connect(origin, { createConnection: () => socket, settings: { enablePush: false } })
       session.on('error', () => session.destroy())
-      session.on('goaway', onClose)
-      session.on('close', onClose)
       session.setTimeout(IDLE_MS, () => session.close())
       session.unref()
       resolve(session)
@@ -83,55 +143,54 @@ function openSession(options: DohUpstreamOptions, endpoint: Endpoint, onClose: (
   })
 }
 
-async function ask(session: ClientHttp2Session, query: Query, options: DohUpstreamOptions): Promise<Answer> {
-  const body = upstreamQuery(query.view, DOH_ID, 'pad')
-  const { status, age, wire } = await new Promise<{ status: number; age: number; wire: Buffer }>((resolve, reject) => {
-    const stream = session.request({
-      [constants.HTTP2_HEADER_METHOD]: 'POST',
-      [constants.HTTP2_HEADER_PATH]: options.path,
-      [constants.HTTP2_HEADER_ACCEPT]: 'application/dns-message',
-      [constants.HTTP2_HEADER_CONTENT_TYPE]: 'application/dns-message',
-      [constants.HTTP2_HEADER_CONTENT_LENGTH]: body.length,
-    })
-    const fail = (error: Error): void => {
-      clearTimeout(timer)
-      stream.close(constants.NGHTTP2_CANCEL)
-      reject(error)
+interface Reply {
+  readonly headers: IncomingHttpHeaders & { readonly ':status'?: number | undefined }
+  readonly body: Buffer
+}
+
+function exchange(
+  id: string,
+  session: ClientHttp2Session,
+  request: OutgoingHttpHeaders,
+  sent: Uint8Array,
+  signal: AbortSignal,
+): Promise<Reply> {
+  return new Promise((settle, fail) => {
+    const lost = (cause?: unknown): void => {
+      if (session.closed || session.destroyed) fail(new ConnectionLost(`${id} closed the connection`, { cause }))
+      else fail(new Fault('UPSTREAM_UNREACHABLE', `${id} broke off`, {}, cause))
     }
-    const timer = setTimeout(() => fail(deadlineFault(options.id)), Math.max(0, query.deadlineMs - performance.now()))
+    if (session.closed || session.destroyed) return lost()
+    const stream = session.request({ ...request, [constants.HTTP2_HEADER_CONTENT_LENGTH]: sent.length }, { signal })
     const chunks: Buffer[] = []
     let length = 0
-    let status = 0
-    let age = 0
-    stream.on('response', (headers) => {
-      status = headers[':status'] ?? 0
-      age = Number(headers.age ?? 0) || 0
-    })
+    let headers: Reply['headers'] = {}
+    stream.on('response', (received) => (headers = received))
     stream.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length > MESSAGE_BYTES_MAX) return fail(new Fault('UPSTREAM_BROKEN', `${options.id} sent more than a DNS message`))
-      chunks.push(chunk)
+      if (length <= MESSAGE_BYTES_MAX) return void chunks.push(chunk)
+      fail(new Fault('UPSTREAM_BROKEN', `${id} sent more than a DNS message`))
+      stream.close(constants.NGHTTP2_CANCEL)
     })
-    stream.on('error', (error) =>
-      fail(error instanceof Fault ? error : new Fault('UPSTREAM_UNREACHABLE', `${options.id} broke off`, {}, error)),
-    )
-    stream.on('end', () => {
-      clearTimeout(timer)
-      resolve({ status, age, wire: Buffer.concat(chunks) })
+    stream.on('error', lost)
+    stream.on('close', () => {
+      if (stream.rstCode === constants.NGHTTP2_NO_ERROR && headers[':status'] !== undefined)
+        settle({ headers, body: Buffer.concat(chunks) })
+      else lost()
     })
-    stream.on('close', () => fail(new Fault('UPSTREAM_UNREACHABLE', `${options.id} broke off`)))
-    stream.end(body)
+    stream.end(sent)
   })
-  if (status !== 200) throw new Fault('UPSTREAM_BROKEN', `${options.id} answered with HTTP status ${status}`, { status })
-  if (!isReplyTo(MessageView.over(wire), query.view, DOH_ID))
-    throw new Fault('UPSTREAM_BROKEN', `${options.id} answered another question`)
-  const answer = answerOf(wire, options.id, 'authenticated')
-  if (age > 0) subtractAge(answer.prepared!, age)
-  return answer
 }
 
 /** An HTTP cache on the way held the answer for `ageS` seconds (RFC 8484 §5.1). The bytes are ours: nobody else has seen them. */
-function subtractAge(prepared: PreparedAnswer, ageS: number): void {
+function aged(prepared: PreparedAnswer, ageS: number): PreparedAnswer {
+  const younger = (ttlS: number): number => Math.max(0, ttlS - ageS)
   const bytes = new DataView(prepared.wire.buffer, prepared.wire.byteOffset, prepared.wire.byteLength)
-  for (const offset of prepared.ttlOffsets) bytes.setUint32(offset, Math.max(0, bytes.getUint32(offset) - ageS))
+  for (const offset of prepared.ttlOffsets) bytes.setUint32(offset, younger(bytes.getUint32(offset)))
+  const { minTtlS, negativeTtlS } = prepared
+  return {
+    ...prepared,
+    minTtlS: younger(minTtlS),
+    ...(negativeTtlS === undefined ? {} : { negativeTtlS: younger(negativeTtlS) }),
+  }
 }

@@ -1,13 +1,13 @@
-import { createSocket, type Socket } from 'node:dgram'
 import { randomInt } from 'node:crypto'
+import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { Fault } from '../../core/fault.ts'
 import { MessageView } from '../../dns/view.ts'
-import { type Endpoint, endpointText } from '../../net/bind.ts'
+import type { Endpoint } from '../../net/bind.ts'
 import type { Query, Resolver } from '../resolve/resolver.ts'
-import { connectionFault } from './trust.ts'
 import { deadlineFault } from './deadline.ts'
 import { streamUpstream } from './stream.ts'
+import { connectionFault } from './trust.ts'
 import { answerOf, isReplyTo, randomId, upstreamQuery } from './wire.ts'
 
 /** Open sockets, each on a port of the kernel's choosing: an attacker has to guess port and id (RFC 5452 §9.2). */
@@ -71,21 +71,21 @@ class SocketPool {
 class PooledSocket {
   readonly #socket: Socket
   readonly #ready: Promise<void>
-  readonly #endpoint: Endpoint
   readonly #id: string
   readonly #open = new Map<number, Open>()
   #asked = 0
-  #closed = false
+  /** Why it is closed. */
+  #closed: Fault | undefined
 
   constructor(endpoint: Endpoint, id: string) {
-    this.#endpoint = endpoint
     this.#id = id
     this.#socket = createSocket(isIPv6(endpoint.host) ? 'udp6' : 'udp4')
     this.#socket.unref()
-    // A connected socket takes datagrams from this server's address and port alone (RFC 5452 §9.1).
-    this.#ready = new Promise((resolve) => this.#socket.connect(endpoint.port, endpoint.host, resolve))
+    this.#ready = new Promise((resolve) => void this.#socket.once('connect', resolve).once('close', resolve))
     this.#socket.on('message', (wire) => this.#read(wire))
     this.#socket.on('error', (error) => this.#close(connectionFault(error, id, endpoint)))
+    // A connected socket takes datagrams from this server's address and port alone (RFC 5452 §9.1).
+    this.#socket.connect(endpoint.port, endpoint.host)
   }
 
   get usable(): boolean {
@@ -96,18 +96,21 @@ class PooledSocket {
     this.#asked++
     await this.#ready
     return new Promise((settle, fail) => {
-      if (this.#closed) return fail(new Fault('UPSTREAM_UNREACHABLE', `the socket to ${endpointText(this.#endpoint)} failed`))
+      if (this.#closed) return fail(this.#closed)
       let id = randomId()
       while (this.#open.has(id)) id = (id + 1) & 0xffff
       const wire = upstreamQuery(query.view, id, 'no-padding')
       const startMs = performance.now()
       const wait = (resends: readonly number[]): NodeJS.Timeout => {
         const dueMs = Math.min(startMs + (resends[0] ?? Number.POSITIVE_INFINITY), query.deadlineMs)
-        return setTimeout(() => {
-          if (dueMs >= query.deadlineMs) return this.#give(id)?.fail(deadlineFault(this.#id))
-          this.#socket.send(wire)
-          this.#open.get(id)!.timer = wait(resends.slice(1))
-        }, Math.max(0, dueMs - performance.now()))
+        return setTimeout(
+          () => {
+            if (dueMs >= query.deadlineMs) return this.#give(id)?.fail(deadlineFault(this.#id))
+            this.#socket.send(wire)
+            this.#open.get(id)!.timer = wait(resends.slice(1))
+          },
+          Math.max(0, dueMs - performance.now()),
+        )
       }
       this.#open.set(id, { query, settle, fail, timer: wait(RESEND_AFTER_MS) })
       this.#socket.send(wire)
@@ -126,15 +129,15 @@ class PooledSocket {
     if (!open) return undefined
     clearTimeout(open.timer)
     this.#open.delete(id)
-    if (!this.usable && this.#open.size === 0) this.#close(undefined)
+    if (!this.usable && this.#open.size === 0)
+      this.#close(new Fault('UPSTREAM_UNREACHABLE', 'the socket has done its work'))
     return open
   }
 
-  #close(error: Fault | undefined): void {
+  #close(reason: Fault): void {
     if (this.#closed) return
-    this.#closed = true
+    this.#closed = reason
     this.#socket.close()
-    const reason = error ?? new Fault('UPSTREAM_UNREACHABLE', `the socket to ${endpointText(this.#endpoint)} was closed`)
     for (const open of this.#open.values()) {
       clearTimeout(open.timer)
       open.fail(reason)

@@ -5,9 +5,10 @@ import { FrameReader } from '../../dns/frame.ts'
 import { MessageView } from '../../dns/view.ts'
 import { type Endpoint, endpointText } from '../../net/bind.ts'
 import type { Answer, Query, Resolver } from '../resolve/resolver.ts'
-import { answerOf, isReplyTo, randomId, upstreamQuery } from './wire.ts'
-import { connectionFault } from './trust.ts'
 import { deadlineFault } from './deadline.ts'
+import { connectionFault, provingName } from './trust.ts'
+import { ConnectionLost, type WarmConnection, warmUpstream } from './warm.ts'
+import { answerOf, isReplyTo, randomId, upstreamQuery } from './wire.ts'
 
 /** Questions open on one connection; ids must stay unique and unguessable enough (RFC 7766 §7). */
 const OPEN_QUESTIONS_MAX = 1000
@@ -26,42 +27,7 @@ export interface StreamUpstreamOptions {
 
 /** DNS over TCP (RFC 7766) or TLS (RFC 7858): one warm connection, many questions in flight, answers in any order. */
 export function streamUpstream(options: StreamUpstreamOptions): Resolver {
-  let current: Connection | undefined
-  let turn = 0
-
-  const connection = (): Connection => {
-    if (current?.usable) return current
-    const endpoint = options.endpoints[turn % options.endpoints.length]!
-    const opened = new Connection(options, endpoint, () => {
-      if (current === opened) current = undefined
-      if (!opened.everConnected) turn++ // the next question tries the next pinned address
-    })
-    current = opened
-    return opened
-  }
-
-  return {
-    id: options.id,
-    async resolve(query) {
-      const first = connection()
-      const fresh = !first.everConnected
-      try {
-        return await first.ask(query)
-      } catch (error) {
-        // A server may close an idle connection just as we use it (RFC 7766 §6.2.4): ask once more on a new one.
-        if (fresh || !(error instanceof ConnectionLost)) throw lostFault(error)
-        return await connection()
-          .ask(query)
-          .catch((second: unknown) => Promise.reject(lostFault(second)))
-      }
-    },
-  }
-}
-
-class ConnectionLost extends Error {}
-
-function lostFault(error: unknown): unknown {
-  return error instanceof ConnectionLost ? new Fault('UPSTREAM_UNREACHABLE', error.message, {}, error.cause) : error
+  return warmUpstream(options, (endpoint, onClose) => new Connection(options, endpoint, onClose))
 }
 
 interface Open {
@@ -71,7 +37,7 @@ interface Open {
   readonly timer: NodeJS.Timeout
 }
 
-class Connection {
+class Connection implements WarmConnection {
   readonly #options: StreamUpstreamOptions
   readonly #socket: Socket
   readonly #reader = new FrameReader()
@@ -85,19 +51,17 @@ class Connection {
     this.#options = options
     this.#onClose = onClose
     const { tls } = options
-    this.#socket = tls
-      ? connectTls({
-          ...endpoint,
-          servername: tls.name,
-          ...(tls.trust ? { ca: [...tls.trust] } : {}),
-          ALPNProtocols: ['dot'],
-          minVersion: 'TLSv1.2',
-          rejectUnauthorized: true,
-        })
-      : connectTcp(endpoint)
+    this.#socket = tls ? connectTls({ ...endpoint, ...provingName(tls.name, tls.trust, 'dot') }) : connectTcp(endpoint)
     this.#socket.setNoDelay(true)
     this.#socket.setTimeout(CONNECT_MS_MAX, () =>
-      this.#close(this.everConnected ? undefined : new Fault('UPSTREAM_TIMEOUT', `no connection to ${options.id} (${endpointText(endpoint)}) in ${CONNECT_MS_MAX} ms`)),
+      this.#close(
+        this.everConnected
+          ? undefined
+          : new Fault(
+              'UPSTREAM_TIMEOUT',
+              `no connection to ${options.id} (${endpointText(endpoint)}) in ${CONNECT_MS_MAX} ms`,
+            ),
+      ),
     )
     this.#socket.on(tls ? 'secureConnect' : 'connect', () => {
       this.everConnected = true
@@ -105,7 +69,9 @@ class Connection {
       this.#flush()
     })
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    this.#socket.on('error', (error: Error) => this.#close(connectionFault(error, options.id, endpoint)))
+    this.#socket.on('error', (error) =>
+      this.#close(this.everConnected ? this.#lost(error) : connectionFault(error, options.id, endpoint)),
+    )
     this.#socket.on('close', () => this.#close(undefined))
     this.#socket.unref()
   }
@@ -116,7 +82,7 @@ class Connection {
 
   async ask(query: Query): Promise<Answer> {
     const reply = await new Promise<Uint8Array>((settle, fail) => {
-      if (this.#closed) return fail(new ConnectionLost(`${this.#options.id} closed the connection`))
+      if (this.#closed) return fail(this.#lost())
       let id = randomId()
       while (this.#open.has(id)) id = (id + 1) & 0xffff
       const timer = setTimeout(
@@ -165,11 +131,15 @@ class Connection {
     this.#closed = true
     this.#socket.destroy()
     this.#onClose()
-    const error = reason ?? new ConnectionLost(`${this.#options.id} closed the connection`)
+    const error = reason ?? this.#lost()
     for (const open of this.#open.values()) {
       clearTimeout(open.timer)
       open.fail(error)
     }
     this.#open.clear()
+  }
+
+  #lost(cause?: Error): ConnectionLost {
+    return new ConnectionLost(`${this.#options.id} closed the connection`, { cause })
   }
 }

@@ -1,5 +1,22 @@
+import { isIP } from 'node:net'
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls'
 import { Fault } from '../../core/fault.ts'
 import { type Endpoint, endpointText } from '../../net/bind.ts'
+
+/**
+ * How we connect to an upstream that has to prove `name` (RFC 8310 §8.1). An address is no server name (RFC 6066 §3), but
+ * it is looked for in the certificate all the same. `trust`: PEM roots instead of the system's.
+ */
+export function provingName(name: string, trust: readonly string[] | undefined, alpn: string): ConnectionOptions {
+  return {
+    servername: isIP(name) === 0 ? name : '',
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+    ...(trust ? { ca: [...trust] } : {}),
+    ALPNProtocols: [alpn],
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+  }
+}
 
 /** What OpenSSL and Node call a certificate we must not accept. */
 const UNTRUSTED =
@@ -9,7 +26,12 @@ const UNTRUSTED =
 export function connectionFault(error: NodeJS.ErrnoException, upstream: string, endpoint: Endpoint): Fault {
   const facts = { upstream, address: endpointText(endpoint) }
   if (UNTRUSTED.test(error.code ?? ''))
-    return new Fault('UPSTREAM_UNTRUSTED', `${upstream} is not who it should be: ${certificateProblem(error)}`, facts, error)
+    return new Fault(
+      'UPSTREAM_UNTRUSTED',
+      `${upstream} is not who it should be: ${certificateProblem(error)}`,
+      facts,
+      error,
+    )
   return new Fault('UPSTREAM_UNREACHABLE', `no connection to ${upstream} (${endpointText(endpoint)})`, facts, error)
 }
 

@@ -20,6 +20,10 @@ export interface UpstreamAddress {
 
 const DEFAULT_PORT = { udp: 53, tcp: 53, tls: 853, https: 443 } as const
 type Scheme = keyof typeof DEFAULT_PORT
+const SCHEMES = ['udp', 'tcp', 'tls', 'https'] as const satisfies readonly Scheme[]
+
+/** Letters, digits and inner hyphens (RFC 1123 §2.1). */
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i
 
 /**
  * `udp://192.0.2.1`, `tcp://[2001:db8::1]:53`, `tls://9.9.9.9#dns.quad9.net`, `https://dns.example/dns-query`. `pinned`
@@ -27,30 +31,40 @@ type Scheme = keyof typeof DEFAULT_PORT
  */
 export function parseUpstreamUrl(text: string, pinned: readonly string[] = []): UpstreamAddress {
   const wrong = (reason: string): Fault => new Fault('CONFIG_INVALID', `upstream ${text}: ${reason}`)
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const scheme = url?.protocol.slice(0, -1)
-  if (!url || !scheme || !Object.hasOwn(DEFAULT_PORT, scheme))
+  // A POST expands the URI template with no variables (RFC 8484 §4.1).
+  const plain = text.replace('{?dns}', '')
+  const url = URL.canParse(plain) ? new URL(plain) : undefined
+  const scheme = SCHEMES.find((known) => url?.protocol === `${known}:`)
+  if (!url || !scheme)
     throw wrong('expected udp://ADDRESS, tcp://ADDRESS, tls://ADDRESS#NAME or https://NAME/dns-query')
-  const known = scheme as Scheme
+  if (url.username !== '' || url.password !== '') throw wrong('an upstream has no user name and no password')
+  if (scheme !== 'https' && url.pathname + url.search !== '') throw wrong(`${scheme}:// has no path and no query`)
+  const isVerified = scheme === 'tls' || scheme === 'https'
+  if (!isVerified && url.hash !== '') throw wrong(`nobody is verified over ${scheme}://, so it takes no #NAME`)
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = url.port === '' ? DEFAULT_PORT[known] : Number(url.port)
-  if (url.username !== '' || url.password !== '' || (url.search !== '' && known !== 'https'))
-    throw wrong('an upstream has no user name, password or query')
-  const addresses = pinned.length > 0 ? pinned : [host]
-  const unusable = addresses.find((address) => isIP(address) === 0)
-  if (unusable !== undefined)
-    throw wrong(
-      pinned.length > 0
-        ? `${unusable} is not an IP address`
-        : 'its host is a name, which nobody could look up for us; add `addresses: [IP, ...]`',
-    )
+  const port = url.port === '' ? DEFAULT_PORT[scheme] : Number(url.port)
+  if (port === 0) throw wrong('there is no port 0')
   return {
     id: text,
-    scheme: known,
-    endpoints: addresses.map((address) => ({ host: address, port })),
-    name: url.hash === '' ? host : url.hash.slice(1),
-    path: url.pathname === '/' || url.pathname === '' ? '/dns-query' : url.pathname,
+    scheme,
+    endpoints: addressesOf(host, pinned, wrong).map((address) => ({ host: address, port })),
+    name: nameOf(host, url.hash, wrong),
+    path: (url.pathname.length > 1 ? url.pathname : '/dns-query') + url.search,
   }
+}
+
+function addressesOf(host: string, pinned: readonly string[], wrong: (reason: string) => Fault): readonly string[] {
+  const unusable = pinned.find((address) => isIP(address) === 0)
+  if (unusable !== undefined) throw wrong(`${unusable} is not an IP address`)
+  if (pinned.length > 0) return pinned
+  if (isIP(host) === 0) throw wrong('its host is a name, which nobody could look up for us; add `addresses: [IP, ...]`')
+  return [host]
+}
+
+function nameOf(host: string, hash: string, wrong: (reason: string) => Fault): string {
+  const name = hash === '' ? host : hash.slice(1)
+  if (isIP(name) === 0 && !HOST_NAME.test(name)) throw wrong(`${name} is not a name that a certificate could carry`)
+  return name
 }
 
 /** `trust`: PEM roots that replace the system's. Encrypted upstreams are always verified; there is no switch. */

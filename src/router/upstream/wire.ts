@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { Fault } from '../../core/fault.ts'
 import { prepareAnswer } from '../../dns/answer.ts'
+import { rcodeName } from '../../dns/codes.ts'
 import { QUERY_PADDING_BLOCK, writeOpt } from '../../dns/edns.ts'
 import { MessageView } from '../../dns/view.ts'
 import type { Answer } from '../resolve/resolver.ts'
@@ -9,6 +10,7 @@ import type { Answer } from '../resolve/resolver.ts'
 export const UDP_BYTES_MAX = 1232
 
 const HEADER_BYTES = 12
+const HEADER_RCODE_MAX = 15
 const OPT_BYTES_MAX = 11 + 4 + QUERY_PADDING_BLOCK
 const FLAG_RD = 0x0100
 const FLAG_AD = 0x0020
@@ -39,13 +41,21 @@ export function upstreamQuery(view: MessageView, id: number, padding: 'pad' | 'n
 
 /** True when the bytes answer this question with this id (RFC 5452 §9.1; the source was checked by the socket). */
 export function isReplyTo(reply: MessageView | undefined, asked: MessageView, id: number): reply is MessageView {
-  return reply !== undefined && reply.isResponse && reply.id === id && reply.questionCount === 1 && reply.sameQuestion(asked)
+  return (
+    reply !== undefined && reply.isResponse && reply.id === id && reply.questionCount === 1 && reply.sameQuestion(asked)
+  )
 }
 
 /** What the chain gets to see of an upstream's reply: checked whole, without its OPT. */
 export function answerOf(wire: Uint8Array, from: string, channel: 'authenticated' | 'unauthenticated'): Answer {
   const prepared = prepareAnswer(wire, channel)
-  if (!prepared) throw new Fault('UPSTREAM_BROKEN', `${from} sent a reply that is not a DNS message`, { upstream: from })
+  if (!prepared)
+    throw new Fault('UPSTREAM_BROKEN', `${from} sent a reply that is not a DNS message`, { upstream: from })
+  // Without its OPT it would read as another, milder rcode.
+  if (prepared.rcode > HEADER_RCODE_MAX)
+    throw new Fault('UPSTREAM_BROKEN', `${from} refused our OPT record with ${rcodeName(prepared.rcode)}`, {
+      upstream: from,
+    })
   return {
     kind: 'answer',
     wire: prepared.wire,

@@ -9,7 +9,13 @@ const LONG =
   'AAABAAABAAAAAAAAAWE-NjJjaGFyYWN0ZXJsYWJlbC1tYWtlcy1iYXNlNjR1cmwtZGlzdGluY3QtZnJvbS1zdGFuZGFyZC1iYXNlNjQHZXhhbXBsZQNjb20AAAEAAQ'
 
 const judge = (changed: Partial<DohRequest>) =>
-  judgeRequest({ method: 'GET', path: `/dns-query?dns=${SHORT}`, contentType: undefined, accept: undefined, ...changed })
+  judgeRequest({
+    method: 'GET',
+    path: `/dns-query?dns=${SHORT}`,
+    contentType: undefined,
+    accept: undefined,
+    ...changed,
+  })
 const statusOf = (changed: Partial<DohRequest>): number | string => {
   const verdict = judge(changed)
   return verdict.kind === 'refused' ? verdict.status : verdict.kind
@@ -18,7 +24,9 @@ const statusOf = (changed: Partial<DohRequest>): number | string => {
 describe('GET', () => {
   it('DOH-1: the vectors of RFC 8484 section 4.1.1', () => {
     const verdict = judge({})
-    expect(verdict.kind === 'query' && hexOf(verdict.wire)).toBe('00000100000100000000000003777777076578616d706c6503636f6d0000010001')
+    expect(verdict.kind === 'query' && hexOf(verdict.wire)).toBe(
+      '00000100000100000000000003777777076578616d706c6503636f6d0000010001',
+    )
     const long = judge({ path: `/dns-query?dns=${LONG}` })
     expect(long.kind === 'query' && long.wire.length).toBe(94)
   })
@@ -50,9 +58,12 @@ describe('HEAD and POST', () => {
     expect(statusOf({ method: 'HEAD', path: '/dns-query' })).toBe(400)
   })
 
-  it.each(['application/dns-message', 'Application/DNS-Message', 'application/dns-message; charset=x'])('POST of %s', (contentType) => {
-    expect(statusOf({ method: 'POST', path: '/dns-query', contentType })).toBe('body-wanted')
-  })
+  it.each(['application/dns-message', 'Application/DNS-Message', 'application/dns-message; charset=x'])(
+    'POST of %s',
+    (contentType) => {
+      expect(statusOf({ method: 'POST', path: '/dns-query', contentType })).toBe('body-wanted')
+    },
+  )
 
   it.each([undefined, '', 'text/plain', 'application/json', 'application/dns-json', 'application/dns-message+x'])(
     'DOH-2: POST of %j is 415',
@@ -71,13 +82,19 @@ describe('HEAD and POST', () => {
 })
 
 describe('anything else', () => {
-  it.each(['PUT', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT', 'get', ''])('DOH-2: method %j is 405 and says what is allowed', (method) => {
-    expect(judge({ method })).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD, POST' } })
-  })
+  it.each(['PUT', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT', 'get', ''])(
+    'DOH-2: method %j is 405 and says what is allowed',
+    (method) => {
+      expect(judge({ method })).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD, POST' } })
+    },
+  )
 
-  it.each(['/', '', '/dns-query/', '/dns-queryx', '/DNS-QUERY', `//dns-query?dns=${SHORT}`, '*'])('path %j is 404', (path) => {
-    expect(statusOf({ path })).toBe(404)
-  })
+  it.each(['/', '', '/dns-query/', '/dns-queryx', '/DNS-QUERY', `//dns-query?dns=${SHORT}`, '*'])(
+    'path %j is 404',
+    (path) => {
+      expect(statusOf({ path })).toBe(404)
+    },
+  )
 
   it.each([
     ['application/dns-message', 'query'],

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { Agent, request as requestHttps } from 'node:https'
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
+import { Agent, request as requestHttps } from 'node:https'
 import { connect as connectTcp } from 'node:net'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { toBase64url } from '../../../src/core/bytes.ts'
@@ -21,7 +21,8 @@ import { LOOPBACK, tlsSocket, within } from '../../support/sockets.ts'
 import { TestAuthority } from '../../support/tls.ts'
 
 const DNS_MESSAGE = 'application/dns-message'
-const answering = ({ view }: Query): Outcome => answerOf(responseWire(view.wire, ['192.0.2.1']), 'test', 'unauthenticated')
+const answering = ({ view }: Query): Outcome =>
+  answerOf(responseWire(view.wire, ['192.0.2.1']), 'test', 'unauthenticated')
 
 /** As the chain does: a cache over an upstream, so that the age of answers is known. */
 const cached = (fields: (query: Query) => Partial<Message>): Resolver =>
@@ -29,7 +30,13 @@ const cached = (fields: (query: Query) => Partial<Message>): Resolver =>
     resolverOf(async (query) => {
       const { view } = query
       const questions = [{ name: view.questionName, type: view.questionType, class: view.questionClass }]
-      const wire = buildMessage({ id: view.id, isResponse: true, recursionAvailable: true, questions, ...fields(query) })
+      const wire = buildMessage({
+        id: view.id,
+        isResponse: true,
+        recursionAvailable: true,
+        questions,
+        ...fields(query),
+      })
       return answerOf(wire, 'test', 'unauthenticated')
     }),
   )
@@ -39,7 +46,10 @@ beforeAll(async () => {
   authority = await TestAuthority.create()
 })
 
-async function started(resolver: Resolver, options: { log?: typeof silentLog; at?: Endpoint } = {}): Promise<EncryptedListener> {
+async function started(
+  resolver: Resolver,
+  options: { log?: typeof silentLog; at?: Endpoint } = {},
+): Promise<EncryptedListener> {
   const { log = silentLog, at = LOOPBACK } = options
   const listener = dohListener(at, await authority.material(), { clock: systemClock, log })
   await listener.start(resolver)
@@ -69,14 +79,20 @@ function http2Session(at: Endpoint): ClientHttp2Session {
   return session
 }
 
-function askHttp2(session: ClientHttp2Session, { method = 'GET', path = '/dns-query', headers = {}, body }: Asking): Promise<Reply> {
+function askHttp2(
+  session: ClientHttp2Session,
+  { method = 'GET', path = '/dns-query', headers = {}, body }: Asking,
+): Promise<Reply> {
   const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined })
   const reply = new Promise<Reply>((resolve, reject) => {
     const chunks: Buffer[] = []
     let replied: Record<string, unknown> = {}
     stream.on('response', (found) => (replied = found))
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-    stream.on('end', () => resolve({ status: Number(replied[':status']), headers: replied, body: Buffer.concat(chunks) }))
+    stream.on('end', () => {
+      if (replied[':status'] === undefined) reject(new Error('the stream was closed'))
+      else resolve({ status: Number(replied[':status']), headers: replied, body: Buffer.concat(chunks) })
+    })
     stream.on('error', reject)
     stream.on('close', () => reject(new Error('the stream was closed')))
   })
@@ -84,12 +100,18 @@ function askHttp2(session: ClientHttp2Session, { method = 'GET', path = '/dns-qu
   return within('an HTTP/2 response', reply)
 }
 
-function askHttp1(agent: Agent, at: Endpoint, { method = 'GET', path = '/dns-query', headers = {}, body }: Asking): Promise<Reply> {
+function askHttp1(
+  agent: Agent,
+  at: Endpoint,
+  { method = 'GET', path = '/dns-query', headers = {}, body }: Asking,
+): Promise<Reply> {
   const reply = new Promise<Reply>((resolve, reject) => {
     const request = requestHttps({ ...at, method, path, headers, agent, rejectUnauthorized: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }))
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      )
     })
     request.on('error', reject)
     request.end(body)
@@ -114,7 +136,10 @@ const CLIENTS = {
   },
 }
 
-const get = (wire: Uint8Array): Asking => ({ path: `/dns-query?dns=${toBase64url(wire)}`, headers: { accept: DNS_MESSAGE } })
+const get = (wire: Uint8Array): Asking => ({
+  path: `/dns-query?dns=${toBase64url(wire)}`,
+  headers: { accept: DNS_MESSAGE },
+})
 const post = (wire: Uint8Array): Asking => ({ method: 'POST', headers: { 'content-type': DNS_MESSAGE }, body: wire })
 
 describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
@@ -123,12 +148,19 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
     return { listener, ask: CLIENTS[version](listener.endpoint) }
   }
 
-  it.each([['GET', get], ['POST', post]] as const)('DOH-1: %s is answered, and its id comes back', async (_, asking) => {
+  it.each([
+    ['GET', get],
+    ['POST', post],
+  ] as const)('DOH-1: %s is answered, and its id comes back', async (_, asking) => {
     const seen: Query[] = []
     const { ask } = await open(resolverOf((query) => (seen.push(query), answering(query))))
     for (const id of [0, 0xabcd]) {
       const { status, headers, body } = await ask(asking(queryWire('www.example.com', TYPE.A, { id })))
-      expect([status, headers['content-type'], headers['content-length']]).toEqual([200, DNS_MESSAGE, String(body.length)])
+      expect([status, headers['content-type'], headers['content-length']]).toEqual([
+        200,
+        DNS_MESSAGE,
+        String(body.length),
+      ])
       expect(parseMessage(body)).toMatchObject({ id, answers: [{ data: { address: '192.0.2.1' } }] })
     }
     expect(seen[0]?.client).toEqual({ address: '127.0.0.1', transport: 'doh' })
@@ -164,12 +196,15 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
     const wire = queryWire('a.example')
     const [head, full] = [await ask({ ...get(wire), method: 'HEAD' }), await ask(get(wire))]
     expect(head.body.length).toBe(0)
-    for (const name of ['content-type', 'content-length', 'cache-control']) expect(head.headers[name]).toBe(full.headers[name])
+    for (const name of ['content-type', 'content-length', 'cache-control'])
+      expect(head.headers[name]).toBe(full.headers[name])
     expect((await ask({ method: 'HEAD', path: '/' })).status).toBe(404)
   })
 
   it('DOH-3: NXDOMAIN, SERVFAIL, FORMERR and NOTIMP are 200', async () => {
-    const { ask } = await open(cached(({ view }) => ({ rcode: view.questionName === 'no.example' ? RCODE.NXDOMAIN : RCODE.SERVFAIL })))
+    const { ask } = await open(
+      cached(({ view }) => ({ rcode: view.questionName === 'no.example' ? RCODE.NXDOMAIN : RCODE.SERVFAIL })),
+    )
     for (const [wire, rcode] of [
       [queryWire('no.example'), RCODE.NXDOMAIN],
       [queryWire('broken.example'), RCODE.SERVFAIL],
@@ -204,7 +239,9 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
 
   it('DOH-5: an answer of 5000 octets is whole, whatever size the client gives for UDP', async () => {
     const many = Array.from({ length: 320 }, (_, index) => `192.0.${index >> 8}.${index & 255}`)
-    const { ask } = await open(resolverOf(({ view }) => answerOf(responseWire(view.wire, many), 'test', 'unauthenticated')))
+    const { ask } = await open(
+      resolverOf(({ view }) => answerOf(responseWire(view.wire, many), 'test', 'unauthenticated')),
+    )
     const edns = { udpSize: 512, version: 0, dnssecOk: false, options: [] }
     const { body } = await ask(post(queryWire('a.example', TYPE.A, { edns })))
     expect(body.length).toBeGreaterThan(5_000)
@@ -216,13 +253,21 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
     const options = [{ code: 12, data: new Uint8Array(4) }]
     const edns = { udpSize: 1232, version: 0, dnssecOk: false, options }
     expect((await ask(post(queryWire('a.example', TYPE.A, { edns })))).body.length).toBe(468)
-    expect((await ask(post(queryWire('a.example', TYPE.A, { edns: { ...edns, options: [] } })))).body.length).toBeLessThan(468)
+    expect(
+      (await ask(post(queryWire('a.example', TYPE.A, { edns: { ...edns, options: [] } })))).body.length,
+    ).toBeLessThan(468)
   })
 
   it('DDR-5: an address as authority is accepted, v4 and v6, with and without port', async () => {
     const { ask, listener } = await open(resolverOf(answering))
     const name = version === 'HTTP/2' ? ':authority' : 'host'
-    for (const authorityText of ['192.168.1.1', '192.168.1.1:443', '[fd7f:3a00:1::1]', `[::1]:${listener.endpoint.port}`, 'dns.test']) {
+    for (const authorityText of [
+      '192.168.1.1',
+      '192.168.1.1:443',
+      '[fd7f:3a00:1::1]',
+      `[::1]:${listener.endpoint.port}`,
+      'dns.test',
+    ]) {
       const asking = get(queryWire('a.example'))
       expect((await ask({ ...asking, headers: { ...asking.headers, [name]: authorityText } })).status).toBe(200)
     }
@@ -235,11 +280,19 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
   })
 
   it.each([
-    ['thrown', () => { throw new TypeError('x is not a function') }],
+    [
+      'thrown',
+      () => {
+        throw new TypeError('x is not a function')
+      },
+    ],
     ['rejected', () => Promise.reject(new TypeError('x is not a function'))],
   ] as const)('a bug in the resolver, %s, ends that request only: SERVFAIL', async (_, fail) => {
     const { log, lines } = recordingLog()
-    const { ask } = await open(resolverOf((query) => (query.view.questionName === 'bug.example' ? fail() : answering(query))), { log })
+    const { ask } = await open(
+      resolverOf((query) => (query.view.questionName === 'bug.example' ? fail() : answering(query))),
+      { log },
+    )
     const { status, headers, body } = await ask(post(queryWire('bug.example')))
     expect([status, headers['cache-control'], parseMessage(body)?.rcode]).toEqual([200, 'no-store', RCODE.SERVFAIL])
     expect((await ask(post(queryWire('a.example')))).status).toBe(200)
@@ -291,7 +344,9 @@ describe('HTTP/2', () => {
   it('a client that resets its stream while we resolve does no harm', async () => {
     let deliver = (): void => {}
     const resolver = resolverOf((query) =>
-      query.view.questionName === 'slow.example' ? new Promise((resolve) => (deliver = () => resolve(answering(query)))) : answering(query),
+      query.view.questionName === 'slow.example'
+        ? new Promise((resolve) => (deliver = () => resolve(answering(query))))
+        : answering(query),
     )
     const { endpoint } = await started(resolver)
     const session = http2Session(endpoint)
@@ -309,7 +364,11 @@ describe('HTTP/2', () => {
 
   it('a body too large is refused before it has all come, and the rest of it is not waited for', async () => {
     const { endpoint } = await started(resolverOf(answering))
-    const stream = http2Session(endpoint).request({ ':method': 'POST', ':path': '/dns-query', 'content-type': DNS_MESSAGE })
+    const stream = http2Session(endpoint).request({
+      ':method': 'POST',
+      ':path': '/dns-query',
+      'content-type': DNS_MESSAGE,
+    })
     stream.on('error', () => {})
     const response = once(stream, 'response')
     stream.write(new Uint8Array(70_000))
@@ -322,7 +381,11 @@ describe('HTTP/2', () => {
     const { endpoint } = await started(resolverOf(answering))
     const session = http2Session(endpoint)
     await within('the settings', once(session, 'remoteSettings'))
-    expect(session.remoteSettings).toMatchObject({ maxConcurrentStreams: 128, maxHeaderListSize: 16_384, enablePush: false })
+    expect(session.remoteSettings).toMatchObject({
+      maxConcurrentStreams: 128,
+      maxHeaderListSize: 16_384,
+      enablePush: false,
+    })
   })
 
   it('something else than HTTP/2 under its name ends that connection only', async () => {
@@ -340,7 +403,9 @@ describe('HTTP/1.1', () => {
     const { endpoint } = await started(resolverOf(answering))
     const socket = await tlsSocket(endpoint)
     expect(socket.alpnProtocol).toBe(false)
-    socket.write(`GET /dns-query?dns=${toBase64url(queryWire('a.example'))} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    socket.write(
+      `GET /dns-query?dns=${toBase64url(queryWire('a.example'))} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+    )
     let text = ''
     for await (const chunk of socket) text += String(chunk)
     expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
@@ -357,7 +422,11 @@ describe('HTTP/1.1', () => {
 })
 
 describe('handshakes', () => {
-  it.each([[['h2'], 'h2'], [['http/1.1'], 'http/1.1'], [['http/1.1', 'h2'], 'h2']] as const)('ALPN %j: %s', async (offered, chosen) => {
+  it.each([
+    [['h2'], 'h2'],
+    [['http/1.1'], 'http/1.1'],
+    [['http/1.1', 'h2'], 'h2'],
+  ] as const)('ALPN %j: %s', async (offered, chosen) => {
     const { endpoint } = await started(resolverOf(answering))
     expect((await tlsSocket(endpoint, { ALPNProtocols: [...offered] })).alpnProtocol).toBe(chosen)
   })

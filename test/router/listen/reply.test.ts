@@ -20,9 +20,21 @@ const edns = (fields: Partial<Edns> = {}): Partial<Message> => ({
 function answerOfSize(query: Uint8Array, bytes: number, fields: Partial<Answer> = {}): Answer {
   const view = MessageView.over(query)!
   const questions = [{ name: view.questionName, type: view.questionType, class: 1 }]
-  const record = (length: number) => ({ name: view.questionName, type: 65_400, class: 1, ttl: 300, data: new Uint8Array(length) })
+  const record = (length: number) => ({
+    name: view.questionName,
+    type: 65_400,
+    class: 1,
+    ttl: 300,
+    data: new Uint8Array(length),
+  })
   const overhead = buildMessage({ questions, answers: [record(0)] }).length
-  const wire = buildMessage({ id: view.id, isResponse: true, recursionAvailable: true, questions, answers: [record(bytes - overhead)] })
+  const wire = buildMessage({
+    id: view.id,
+    isResponse: true,
+    recursionAvailable: true,
+    questions,
+    answers: [record(bytes - overhead)],
+  })
   return { kind: 'answer', wire, from: 'test', ...fields }
 }
 
@@ -46,7 +58,11 @@ describe('OPT', () => {
   })
 
   it('echoes DO, and no option: not cookies, not client subnets, not what nobody knows', () => {
-    const options = [option(EDNS_OPTION.CLIENT_SUBNET, 0, 1, 0, 0), option(EDNS_OPTION.COOKIE, 1, 2, 3, 4, 5, 6, 7, 8), option(65_001, 1)]
+    const options = [
+      option(EDNS_OPTION.CLIENT_SUBNET, 0, 1, 0, 0),
+      option(EDNS_OPTION.COOKIE, 1, 2, 3, 4, 5, 6, 7, 8),
+      option(65_001, 1),
+    ]
     const query = queryWire('a.example', TYPE.A, edns({ dnssecOk: true, options }))
     for (const transport of TRANSPORTS) {
       const reply = messageOf(replyTo(query, transport))
@@ -57,7 +73,9 @@ describe('OPT', () => {
   it('carries the extended errors', () => {
     const query = queryWire('a.example', TYPE.A, edns())
     const reply = replyTo(query, 'udp', answerOfSize(query, 100, { extendedErrors: [{ code: 18, text: 'no' }] }))
-    expect(messageOf(reply).edns?.options).toEqual([{ code: EDNS_OPTION.EXTENDED_ERROR, data: Uint8Array.of(0, 18, 0x6e, 0x6f) }])
+    expect(messageOf(reply).edns?.options).toEqual([
+      { code: EDNS_OPTION.EXTENDED_ERROR, data: Uint8Array.of(0, 18, 0x6e, 0x6f) },
+    ])
     const plain = queryWire('a.example')
     expect(replyTo(plain, 'udp', answerOfSize(plain, 100, { extendedErrors: [{ code: 18 }] })).length).toBe(100)
   })
@@ -66,7 +84,13 @@ describe('OPT', () => {
 describe('PAD-1: padding', () => {
   it.each(['dot', 'doh'] as const)('to 468 octets on %s when it was asked for', (transport) => {
     const query = queryWire('a.example', TYPE.A, edns({ options: [PADDING] }))
-    for (const [bytes, padded] of [[60, 468], [250, 468], [453, 468], [454, 936], [900, 936]] as const) {
+    for (const [bytes, padded] of [
+      [60, 468],
+      [250, 468],
+      [453, 468],
+      [454, 936],
+      [900, 936],
+    ] as const) {
       const reply = replyTo(query, transport, answerOfSize(query, bytes))
       expect(reply.length).toBe(padded)
       const { data } = messageOf(reply).edns!.options.at(-1)!
@@ -160,7 +184,10 @@ describe('the largest answers', () => {
   it.each(['tcp', 'dot', 'doh'] as const)('are whole on %s', (transport) => {
     for (const bytes of [1_233, 5_000, MESSAGE_BYTES_MAX]) {
       const query = queryWire('a.example')
-      expect(messageOf(replyTo(query, transport, answerOfSize(query, bytes)))).toMatchObject({ truncated: false, answers: [{}] })
+      expect(messageOf(replyTo(query, transport, answerOfSize(query, bytes)))).toMatchObject({
+        truncated: false,
+        answers: [{}],
+      })
     }
     const query = queryWire('a.example', TYPE.A, edns({ udpSize: 512, options: [PADDING] }))
     for (const bytes of [5_000, MESSAGE_BYTES_MAX - 11]) {
@@ -170,13 +197,22 @@ describe('the largest answers', () => {
     }
   })
 
-  it.each(['tcp', 'dot', 'doh'] as const)('that leave no room for our OPT are SERVFAIL on %s, not a broken frame', (transport) => {
-    const query = queryWire('a.example', TYPE.A, edns())
-    for (const bytes of [MESSAGE_BYTES_MAX - 10, MESSAGE_BYTES_MAX]) {
-      const reply = replyTo(query, transport, answerOfSize(query, bytes))
-      expect(messageOf(reply)).toMatchObject({ id: 0x1234, rcode: RCODE.SERVFAIL, truncated: false, answers: [], edns: {} })
-    }
-  })
+  it.each(['tcp', 'dot', 'doh'] as const)(
+    'that leave no room for our OPT are SERVFAIL on %s, not a broken frame',
+    (transport) => {
+      const query = queryWire('a.example', TYPE.A, edns())
+      for (const bytes of [MESSAGE_BYTES_MAX - 10, MESSAGE_BYTES_MAX]) {
+        const reply = replyTo(query, transport, answerOfSize(query, bytes))
+        expect(messageOf(reply)).toMatchObject({
+          id: 0x1234,
+          rcode: RCODE.SERVFAIL,
+          truncated: false,
+          answers: [],
+          edns: {},
+        })
+      }
+    },
+  )
 
   it('never need more room than a message may take, whatever their OPT has to carry', () => {
     const extendedErrors = Array.from({ length: 8 }, () => ({ code: 9, text: 'x'.repeat(128) }))

@@ -1,5 +1,5 @@
-import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/core/clock.ts'
 import { createLog } from '../../../src/core/log.ts'
@@ -69,7 +69,9 @@ function serve(resolver: Resolver): RecordingSocket {
 
 /** A cache that already knows the answers for `names`. */
 async function warmCache(names: readonly string[]): Promise<Resolver> {
-  const upstream = resolverOf(async ({ view }) => answerOf(responseWire(view.wire, ['192.0.2.1']), 'up', 'unauthenticated'))
+  const upstream = resolverOf(async ({ view }) =>
+    answerOf(responseWire(view.wire, ['192.0.2.1']), 'up', 'unauthenticated'),
+  )
   const cached = withCache({ bytesMax: 1 << 20, clock: systemClock }).layer(upstream)
   for (const name of names) await cached.resolve(queryOf(queryWire(name)), AbortSignal.timeout(1000))
   return cached
@@ -114,7 +116,10 @@ describe('answers of one read', () => {
         query.view.questionName === 'slow.example' ? new Promise(() => {}) : cached.resolve(query, signal),
     })
     socket.push(
-      Buffer.concat([frameOf(queryWire('slow.example', 1, { id: 1 })), frameOf(queryWire('fast.example', 1, { id: 2 }))]),
+      Buffer.concat([
+        frameOf(queryWire('slow.example', 1, { id: 1 })),
+        frameOf(queryWire('fast.example', 1, { id: 2 })),
+      ]),
     )
     await settle()
     expect(idsOf(socket.messages)).toEqual([2])

@@ -11,7 +11,8 @@ import { settle } from '../../support/manual-clock.ts'
 import { queryWire, resolverOf, responseWire } from '../../support/query.ts'
 import { askUdp, LOOPBACK, udpClient, within } from '../../support/sockets.ts'
 
-const answering = ({ view }: Query): Outcome => answerOf(responseWire(view.wire, ['192.0.2.1']), 'test', 'unauthenticated')
+const answering = ({ view }: Query): Outcome =>
+  answerOf(responseWire(view.wire, ['192.0.2.1']), 'test', 'unauthenticated')
 
 async function started(resolver: Resolver, log = silentLog): Promise<Listener> {
   const listener = udpListener(LOOPBACK, { clock: systemClock, log })
@@ -30,7 +31,10 @@ describe('answers', () => {
       }),
     )
     for (const name of ['a.example', 'b.example'])
-      expect(parseMessage(await askUdp(endpoint, queryWire(name)))).toMatchObject({ id: 0x1234, answers: [{ data: { address: '192.0.2.1' } }] })
+      expect(parseMessage(await askUdp(endpoint, queryWire(name)))).toMatchObject({
+        id: 0x1234,
+        answers: [{ data: { address: '192.0.2.1' } }],
+      })
     expect(seen[0]?.client).toEqual({ address: '127.0.0.1', transport: 'udp' })
     const leftMs = seen[0]!.deadlineMs - systemClock.monotonicMs()
     expect(leftMs).toBeGreaterThan(3_000)
@@ -52,18 +56,30 @@ describe('answers', () => {
   it('FWD-4, FWD-8: a query that cannot be one is told so, and the resolver never sees it', async () => {
     const resolver = resolverOf(answering)
     const { endpoint } = await started(resolver)
-    expect(parseMessage(await askUdp(endpoint, queryWire('a.example', TYPE.A, { opcode: 5 })))).toMatchObject({ opcode: 5, rcode: RCODE.NOTIMP })
+    expect(parseMessage(await askUdp(endpoint, queryWire('a.example', TYPE.A, { opcode: 5 })))).toMatchObject({
+      opcode: 5,
+      rcode: RCODE.NOTIMP,
+    })
     const edns = { udpSize: 1232, version: 1, dnssecOk: false, options: [] }
-    expect(parseMessage(await askUdp(endpoint, queryWire('a.example', TYPE.A, { edns })))).toMatchObject({ rcode: RCODE.BADVERS })
+    expect(parseMessage(await askUdp(endpoint, queryWire('a.example', TYPE.A, { edns })))).toMatchObject({
+      rcode: RCODE.BADVERS,
+    })
     expect(resolver.asked).toBe(0)
   })
 
   it('are not sent to what is no query: responses, short datagrams, drops', async () => {
     const { endpoint } = await started(
-      resolverOf((query) => (query.view.questionName === 'drop.example' ? { kind: 'drop', reason: 'rate-limit' } : answering(query))),
+      resolverOf((query) =>
+        query.view.questionName === 'drop.example' ? { kind: 'drop', reason: 'rate-limit' } : answering(query),
+      ),
     )
     const client = await udpClient(endpoint)
-    for (const wire of [new Uint8Array(0), new Uint8Array(11), responseWire(queryWire('a.example'), []), queryWire('drop.example')])
+    for (const wire of [
+      new Uint8Array(0),
+      new Uint8Array(11),
+      responseWire(queryWire('a.example'), []),
+      queryWire('drop.example'),
+    ])
       client.send(wire)
     client.send(queryWire('a.example', TYPE.A, { id: 99 }))
     expect(parseMessage(await client.next())?.id).toBe(99)
@@ -73,7 +89,12 @@ describe('answers', () => {
 
 describe('a bug in the resolver', () => {
   it.each([
-    ['thrown', () => { throw new TypeError('x is not a function') }],
+    [
+      'thrown',
+      () => {
+        throw new TypeError('x is not a function')
+      },
+    ],
     ['rejected', () => Promise.reject(new TypeError('x is not a function'))],
   ] as const)('%s ends that question only, with SERVFAIL and a line in the log', async (_, fail) => {
     const { log, lines } = recordingLog()
@@ -81,7 +102,10 @@ describe('a bug in the resolver', () => {
       resolverOf((query) => (query.view.questionName === 'bug.example' ? fail() : answering(query))),
       log,
     )
-    expect(parseMessage(await askUdp(endpoint, queryWire('bug.example')))).toMatchObject({ id: 0x1234, rcode: RCODE.SERVFAIL })
+    expect(parseMessage(await askUdp(endpoint, queryWire('bug.example')))).toMatchObject({
+      id: 0x1234,
+      rcode: RCODE.SERVFAIL,
+    })
     expect(parseMessage(await askUdp(endpoint, queryWire('a.example')))).toMatchObject({ rcode: RCODE.NOERROR })
     expect(lines).toMatchObject([{ level: 'error', reason: 'x is not a function' }])
   })
@@ -95,6 +119,14 @@ describe('start and stop', () => {
       code: 'PORT_IN_USE',
       message: `127.0.0.1:${endpoint.port} is in use`,
     })
+  })
+
+  it('a name is looked up', async () => {
+    const listener = udpListener({ host: 'localhost', port: 0 }, { clock: systemClock, log: silentLog })
+    await listener.start(resolverOf(answering))
+    onTestFinished(() => listener.stop(0))
+    expect(listener.endpoint.host).toBe('127.0.0.1')
+    expect((await askUdp(listener.endpoint, queryWire('a.example'))).length).toBeGreaterThan(12)
   })
 
   it('an address this machine lacks is Fault ADDRESS_UNKNOWN', async () => {

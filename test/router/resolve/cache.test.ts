@@ -15,8 +15,20 @@ import { queryOf, queryWire, resolverOf } from '../../support/query.ts'
 const NEVER = new AbortController().signal
 const SIZE = 1 << 20
 
-const a = (name: string, ttl: number, address = '192.0.2.1'): ResourceRecord => ({ name, type: TYPE.A, class: 1, ttl, data: { address } })
-const cname = (name: string, target: string, ttl: number): ResourceRecord => ({ name, type: TYPE.CNAME, class: 1, ttl, data: { host: target } })
+const a = (name: string, ttl: number, address = '192.0.2.1'): ResourceRecord => ({
+  name,
+  type: TYPE.A,
+  class: 1,
+  ttl,
+  data: { address },
+})
+const cname = (name: string, target: string, ttl: number): ResourceRecord => ({
+  name,
+  type: TYPE.CNAME,
+  class: 1,
+  ttl,
+  data: { host: target },
+})
 const soa = (ttl: number, minimum: number): ResourceRecord => ({
   name: 'example',
   type: TYPE.SOA,
@@ -26,7 +38,9 @@ const soa = (ttl: number, minimum: number): ResourceRecord => ({
 })
 
 /** An upstream that answers every question with these fields. */
-function upstreamOf(fields: Partial<Message> | ((view: MessageView) => Partial<Message>)): Resolver & { asked: number } {
+function upstreamOf(
+  fields: Partial<Message> | ((view: MessageView) => Partial<Message>),
+): Resolver & { asked: number } {
   return resolverOf(async ({ view }) => {
     const given = typeof fields === 'function' ? fields(view) : fields
     const questions = [{ name: view.questionName, type: view.questionType, class: view.questionClass }]
@@ -39,7 +53,9 @@ function cacheOver(upstream: Resolver, options: { bytesMax?: number; clock?: Man
   const { bytesMax = SIZE, clock = new ManualClock() } = options
   const cache = withCache({ bytesMax, clock })
   const resolver = cache.layer(upstream)
-  const ask = async (wire: Uint8Array): Promise<Message & { readonly from: string; readonly freshS: number | undefined }> => {
+  const ask = async (
+    wire: Uint8Array,
+  ): Promise<Message & { readonly from: string; readonly freshS: number | undefined }> => {
     const outcome = await resolver.resolve(queryOf(wire), NEVER)
     return { ...parseMessage(answerIn(outcome).wire)!, from: answerIn(outcome).from, freshS: answerIn(outcome).freshS }
   }
@@ -93,7 +109,13 @@ describe('a hit', () => {
       const questions = [{ name: view.questionName, type: view.questionType, class: view.questionClass }]
       const wire = buildMessage({ isResponse: true, questions, answers: [a('a.example', 300)] })
       const { prepared } = answerOf(wire, 'up', 'unauthenticated')
-      return { kind: 'answer', wire: prepared!.wire, from: 'up', prepared: { ...prepared!, extendedErrors: errors }, extendedErrors: errors }
+      return {
+        kind: 'answer',
+        wire: prepared!.wire,
+        from: 'up',
+        prepared: { ...prepared!, extendedErrors: errors },
+        extendedErrors: errors,
+      }
     })
     const { resolver } = cacheOver(upstream)
     expect(await resolver.resolve(queryOf(queryWire('a.example')), NEVER)).toMatchObject({ extendedErrors: errors })
@@ -151,7 +173,11 @@ describe('CACHE-2: negative answers', () => {
       const { ask, clock } = cacheOver(upstream)
       expect((await ask(queryWire('no.example'))).freshS).toBe(30)
       await clock.advance(29_000)
-      expect(await ask(queryWire('no.example'))).toMatchObject({ rcode, authorities: [{ ttl: record.ttl - 29 }], freshS: 1 })
+      expect(await ask(queryWire('no.example'))).toMatchObject({
+        rcode,
+        authorities: [{ ttl: record.ttl - 29 }],
+        freshS: 1,
+      })
       await clock.advance(1_000)
       await ask(queryWire('no.example'))
       expect(upstream.asked).toBe(2)
@@ -286,7 +312,10 @@ describe('memory', () => {
 describe('a flight shared by several askers', () => {
   const shared = (last: Resolver): Resolver =>
     chainOf([withCache({ bytesMax: SIZE, clock: new ManualClock() }).layer, withDedup()], last)
-  const wires = [queryWire('a.example', TYPE.A, { id: 1 }), queryWire('A.EXAMPLE', TYPE.A, { id: 2, recursionDesired: false })]
+  const wires = [
+    queryWire('a.example', TYPE.A, { id: 1 }),
+    queryWire('A.EXAMPLE', TYPE.A, { id: 2, recursionDesired: false }),
+  ]
   const askAll = (resolver: Resolver): Promise<Message[]> =>
     Promise.all(wires.map(async (wire) => parseMessage(answerIn(await resolver.resolve(queryOf(wire), NEVER)).wire)!))
 

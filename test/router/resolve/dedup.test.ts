@@ -14,7 +14,11 @@ function waitingUpstream() {
   const resolver = resolverOf(
     ({ view }, signal) =>
       new Promise<Outcome>((resolve, fail) => {
-        waiting.push({ settle: () => resolve(answerOf(responseWire(view.wire, ['192.0.2.1']), 'up', 'unauthenticated')), fail, signal })
+        waiting.push({
+          settle: () => resolve(answerOf(responseWire(view.wire, ['192.0.2.1']), 'up', 'unauthenticated')),
+          fail,
+          signal,
+        })
       }),
   )
   return { resolver, waiting }
@@ -24,7 +28,9 @@ describe('equal questions', () => {
   it('under way at one time are asked once', async () => {
     const { resolver, waiting } = waitingUpstream()
     const deduped = withDedup()(resolver)
-    const askers = ['a.example', 'A.example', 'a.EXAMPLE'].map((name) => deduped.resolve(queryOf(queryWire(name)), NEVER))
+    const askers = ['a.example', 'A.example', 'a.EXAMPLE'].map(async (name) =>
+      deduped.resolve(queryOf(queryWire(name)), NEVER),
+    )
     expect(resolver.asked).toBe(1)
     waiting[0]!.settle()
     for (const outcome of await Promise.all(askers)) expect(outcome.kind).toBe('answer')
@@ -44,7 +50,7 @@ describe('equal questions', () => {
   it('share a failure, and are asked again after it', async () => {
     const { resolver, waiting } = waitingUpstream()
     const deduped = withDedup()(resolver)
-    const askers = [1, 2, 3].map((id) => deduped.resolve(queryOf(queryWire('a.example', TYPE.A, { id })), NEVER))
+    const askers = [1, 2, 3].map(async (id) => deduped.resolve(queryOf(queryWire('a.example', TYPE.A, { id })), NEVER))
     const settled = Promise.allSettled(askers)
     waiting[0]!.fail(new Error('no link'))
     expect((await settled).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])

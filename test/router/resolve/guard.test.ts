@@ -20,14 +20,25 @@ function guarded(allow: readonly string[]) {
 describe('SEC-1: who may ask', () => {
   const { ask } = guarded(['lan'])
 
-  it.each(['127.0.0.1', '10.1.2.3', '172.16.0.1', '172.31.255.255', '192.168.1.7', '100.64.0.1', '169.254.9.9', '::1', 'fd00::1', 'fe80::1'])(
-    'lan: %s',
-    (address) => expect(ask(address)).toMatchObject({ from: 'inside' }),
-  )
+  it.each([
+    '127.0.0.1',
+    '10.1.2.3',
+    '172.16.0.1',
+    '172.31.255.255',
+    '192.168.1.7',
+    '100.64.0.1',
+    '169.254.9.9',
+    '::1',
+    'fd00::1',
+    'fe80::1',
+  ])('lan: %s', (address) => expect(ask(address)).toMatchObject({ from: 'inside' }))
 
-  it.each(['192.0.2.1', '172.32.0.1', '100.128.0.1', '11.0.0.1', '2001:db8::1', 'fe00::1', '::'])('not lan: %s', (address) => {
-    expect(ask(address)).toMatchObject({ from: 'guard' })
-  })
+  it.each(['192.0.2.1', '172.32.0.1', '100.128.0.1', '11.0.0.1', '2001:db8::1', 'fe00::1', '::'])(
+    'not lan: %s',
+    (address) => {
+      expect(ask(address)).toMatchObject({ from: 'guard' })
+    },
+  )
 
   it.each(['', 'unix', '999.1.1.1'])('nobody without an address: %j', (address) => {
     expect(ask(address)).toMatchObject({ from: 'guard' })
@@ -43,7 +54,8 @@ describe('SEC-1: who may ask', () => {
 
   it('everybody, with a prefix of no bits', () => {
     const { ask: askOther } = guarded(['0.0.0.0/0', '::/0'])
-    for (const address of ['192.0.2.1', '255.255.255.255', '2001:db8::1']) expect(askOther(address)).toMatchObject({ from: 'inside' })
+    for (const address of ['192.0.2.1', '255.255.255.255', '2001:db8::1'])
+      expect(askOther(address)).toMatchObject({ from: 'inside' })
   })
 
   it('nobody, with an empty list', () => {

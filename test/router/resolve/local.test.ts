@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { concatBytes, fromHex } from '../../../src/core/bytes.ts'
 import { CLASS, RCODE, TYPE } from '../../../src/dns/codes.ts'
@@ -79,8 +79,27 @@ describe('DDR-2: the rest of resolver.arpa', () => {
     expect(hexOf(resolve(queryWire('_dns.resolver.arpa', TYPE.A))!.wire)).toBe(hexOf(golden('ddr-nodata')))
   })
 
-  const names = ['resolver.arpa', '_dns.resolver.arpa', 'foo.resolver.arpa', 'a.b.c.resolver.arpa', '_853._dns.resolver.arpa', 'x._dns.resolver.arpa']
-  const types = [TYPE.A, TYPE.AAAA, TYPE.NS, TYPE.SOA, TYPE.HTTPS, TYPE.TXT, TYPE.DS, TYPE.ANY, TYPE.RESINFO, TYPE.SVCB, 65_400]
+  const names = [
+    'resolver.arpa',
+    '_dns.resolver.arpa',
+    'foo.resolver.arpa',
+    'a.b.c.resolver.arpa',
+    '_853._dns.resolver.arpa',
+    'x._dns.resolver.arpa',
+  ]
+  const types = [
+    TYPE.A,
+    TYPE.AAAA,
+    TYPE.NS,
+    TYPE.SOA,
+    TYPE.HTTPS,
+    TYPE.TXT,
+    TYPE.DS,
+    TYPE.ANY,
+    TYPE.RESINFO,
+    TYPE.SVCB,
+    65_400,
+  ]
   it.each(names)('%s is NODATA with an SOA for every type, never NXDOMAIN, never asked upstream', (name) => {
     const { ask, upstream } = localOver(HOME)
     for (const type of types) {
@@ -120,7 +139,11 @@ describe('DDR-3: without a certificate', () => {
       authorities: [{ ttl: 60, data: { minimum: 60 } }],
     })
     expect(resolve(queryWire('_dns.resolver.arpa', TYPE.SVCB))?.freshS).toBe(60)
-    expect(ask(`_dns.${NAME}`, TYPE.SVCB)).toMatchObject({ rcode: RCODE.NOERROR, answers: [], authorities: [{ name: NAME, ttl: 60 }] })
+    expect(ask(`_dns.${NAME}`, TYPE.SVCB)).toMatchObject({
+      rcode: RCODE.NOERROR,
+      answers: [],
+      authorities: [{ name: NAME, ttl: 60 }],
+    })
     expect(textsOf(ask(NAME)?.answers)).toEqual([`${NAME}. 300 IN A 192.168.1.1`])
   })
 
@@ -139,8 +162,15 @@ describe('our own name', () => {
   it('has its addresses, also offline', () => {
     const { ask, upstream } = localOver(HOME)
     expect(textsOf(ask(NAME, TYPE.A)?.answers)).toEqual([`${NAME}. 300 IN A 192.168.1.1`])
-    expect(textsOf(ask(NAME.toUpperCase(), TYPE.AAAA)?.answers)).toEqual([`${NAME.toUpperCase()}. 300 IN AAAA fd7f:3a00:1::1`])
-    expect(ask(NAME, TYPE.TXT)).toMatchObject({ rcode: RCODE.NOERROR, authoritative: true, answers: [], authorities: [{ name: NAME }] })
+    expect(textsOf(ask(NAME.toUpperCase(), TYPE.AAAA)?.answers)).toEqual([
+      `${NAME.toUpperCase()}. 300 IN AAAA fd7f:3a00:1::1`,
+    ])
+    expect(ask(NAME, TYPE.TXT)).toMatchObject({
+      rcode: RCODE.NOERROR,
+      authoritative: true,
+      answers: [],
+      authorities: [{ name: NAME }],
+    })
     expect(ask(NAME, TYPE.A)?.additionals).toEqual([])
     expect(upstream.asked).toBe(0)
   })
@@ -157,7 +187,10 @@ describe('our own name', () => {
       `_dns.${NAME}. 300 IN SVCB 1 ${NAME}. alpn="dot"`,
       `_dns.${NAME}. 300 IN SVCB 2 ${NAME}. alpn="h2" dohpath="/dns-query{?dns}"`,
     ])
-    expect(textsOf(answer?.additionals)).toEqual([`${NAME}. 300 IN A 192.168.1.1`, `${NAME}. 300 IN AAAA fd7f:3a00:1::1`])
+    expect(textsOf(answer?.additionals)).toEqual([
+      `${NAME}. 300 IN A 192.168.1.1`,
+      `${NAME}. 300 IN AAAA fd7f:3a00:1::1`,
+    ])
   })
 
   it('_dns.NAME SVCB needs no address in the certificate: the name is what is verified', () => {
@@ -185,11 +218,14 @@ describe('what is forwarded', () => {
       Uint8Array.of(0, type >> 8, type & 0xff, 0, classOf),
     ])
 
-  it.each(['resolver.arpa.example', 'arpa', 'xresolver.arpa', 'resolver.arpax', `x.${NAME}`, 'example.net', 'net'])('%s', (name) => {
-    const { ask, upstream } = localOver(HOME)
-    expect(ask(name)).toBeUndefined()
-    expect(upstream.asked).toBe(1)
-  })
+  it.each(['resolver.arpa.example', 'arpa', 'xresolver.arpa', 'resolver.arpax', `x.${NAME}`, 'example.net', 'net'])(
+    '%s',
+    (name) => {
+      const { ask, upstream } = localOver(HOME)
+      expect(ask(name)).toBeUndefined()
+      expect(upstream.asked).toBe(1)
+    },
+  )
 
   it('the root', () => {
     const { resolve, upstream } = localOver(HOME)

@@ -16,7 +16,7 @@ const timeout = (): Promise<Outcome> => Promise.reject(new Fault('UPSTREAM_TIMEO
 
 /** An upstream that fails while `works` is false. */
 function upstream(id: string, works = true): Resolver & { asked: number; works: boolean; deadlines: number[] } {
-  const self = Object.assign(
+  const self: Resolver & { asked: number; works: boolean; deadlines: number[] } = Object.assign(
     resolverOf(async ({ view, deadlineMs }: Query) => {
       self.deadlines.push(deadlineMs)
       return self.works ? answerOf(responseWire(view.wire, ['192.0.2.1']), id, 'unauthenticated') : timeout()

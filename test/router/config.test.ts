@@ -1,0 +1,234 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { Fault } from '../../src/core/fault.ts'
+import type { Override } from '../../src/core/settings.ts'
+import { loadRouterConfig, type RouterConfig } from '../../src/router/config.ts'
+import { TestAuthority } from '../support/tls.ts'
+
+const SMALLEST = `identity:
+  name: cpe-7f3a.example.net
+  acme-delegation:
+    directory: https://acme.isp.example/directory
+    eab: { kid: device-7f3a, key-file: eab.key }
+upstreams:
+  - url: udp://192.0.2.53
+`
+
+/** A settings file with its key file, in a directory of their own. */
+async function directoryWith(text: string, files: Readonly<Record<string, string>> = {}): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'hearth-config-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  for (const [name, content] of Object.entries({ 'hearth.yaml': text, 'eab.key': 'c2VjcmV0\n', ...files }))
+    await writeFile(join(directory, name), content, { mode: 0o600 })
+  return directory
+}
+
+const set = (path: string, value: string): Override => ({ path: path.split('.'), value })
+
+async function load(
+  text: string,
+  overrides: readonly Override[] = [],
+  files: Readonly<Record<string, string>> = {},
+): Promise<RouterConfig> {
+  return loadRouterConfig(join(await directoryWith(text, files), 'hearth.yaml'), overrides)
+}
+
+/** The problems, without the directory of the test. */
+async function problemsOf(
+  text: string,
+  overrides: readonly Override[] = [],
+  files: Readonly<Record<string, string>> = {},
+): Promise<string[]> {
+  const directory = await directoryWith(text, files)
+  const error: unknown = await loadRouterConfig(join(directory, 'hearth.yaml'), overrides).catch(
+    (thrown: unknown) => thrown,
+  )
+  if (!(error instanceof Fault)) throw new Error('the settings were accepted')
+  expect(error.code).toBe('CONFIG_INVALID')
+  return error.message.replaceAll(`${directory}/`, '').split('\n')
+}
+
+describe('a good file', () => {
+  it('needs a name, an operator and an upstream; all else has a default', async () => {
+    const directory = await directoryWith(SMALLEST)
+    expect(await loadRouterConfig(join(directory, 'hearth.yaml'))).toEqual({
+      state: join(directory, 'state'),
+      log: 'info',
+      identity: {
+        name: 'cpe-7f3a.example.net',
+        acmeDelegation: {
+          directory: 'https://acme.isp.example/directory',
+          eab: { kid: 'device-7f3a', key: 'c2VjcmV0' },
+          lifetimeMs: 7 * 86_400_000,
+          orderSpanMs: 365 * 86_400_000,
+        },
+      },
+      listen: {
+        do53: [{ host: '127.0.0.1', port: 5453 }],
+        dot: [{ host: '127.0.0.1', port: 8853 }],
+        doh: [{ host: '127.0.0.1', port: 8443 }],
+      },
+      access: { allow: ['lan'] },
+      upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],
+      cache: { bytesMax: 16 * 1024 * 1024 },
+      advertise: { ddr: 'auto' },
+    })
+  })
+
+  it('may set everything; ports have their standard, addresses one spelling', async () => {
+    const config = await load(`${SMALLEST}  - { url: https://dns.example/dns-query, addresses: ["2001:DB8::53"] }
+state: /var/lib/hearth
+log: debug
+listen: { do53: ["0.0.0.0", "[::]:5353"], dot: ["192.168.1.1"], doh: [] }
+access: { allow: [lan, 192.0.2.0/24, "2001:db8::/32"] }
+cache: { size: 64KiB }
+advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
+`)
+    expect(config).toMatchObject({
+      state: '/var/lib/hearth',
+      log: 'debug',
+      listen: {
+        do53: [
+          { host: '0.0.0.0', port: 53 },
+          { host: '::', port: 5353 },
+        ],
+        dot: [{ host: '192.168.1.1', port: 853 }],
+        doh: [],
+      },
+      access: { allow: ['lan', '192.0.2.0/24', '2001:db8::/32'] },
+      cache: { bytesMax: 65_536 },
+      advertise: { ddr: 'off', addresses: ['192.168.1.1', 'fd7f:3a00:1::1'] },
+    })
+    expect(config.upstreams[1]?.address.endpoints).toEqual([{ host: '2001:db8::53', port: 443 }])
+  })
+
+  it('is overruled by --set', async () => {
+    const config = await load(SMALLEST, [
+      set('listen.dot', '["127.0.0.1:0"]'),
+      set('cache.size', '1MiB'),
+      set('upstreams.0.url', 'tcp://192.0.2.54'),
+      set('identity.acme-delegation.lifetime', '60s'),
+    ])
+    expect(config.listen.dot).toEqual([{ host: '127.0.0.1', port: 0 }])
+    expect(config.cache.bytesMax).toBe(1024 * 1024)
+    expect(config.upstreams[0]?.address.id).toBe('tcp://192.0.2.54')
+    expect(config.identity.acmeDelegation.lifetimeMs).toBe(60_000)
+  })
+
+  it('names trust anchors by their files', async () => {
+    const { rootPem } = await TestAuthority.create()
+    const config = await load(
+      SMALLEST,
+      [
+        set('identity.acme-delegation.trust', 'root.pem'),
+        set('upstreams.0', '{ url: "tls://192.0.2.1#dns.example", trust: root.pem }'),
+      ],
+      { 'root.pem': rootPem },
+    )
+    expect([config.identity.acmeDelegation.trust, config.upstreams[0]?.trust]).toEqual([[rootPem], [rootPem]])
+  })
+})
+
+describe('a bad file', () => {
+  it('lists every problem with line and column', async () => {
+    const text = `identity:
+  name: cpe
+  acme-delegation:
+    directory: http://acme.isp.example/directory
+    eab: { kid: device-7f3a }
+    lifetime: 100d
+listen: { do53: ["192.0.2.1:99999"], dto: [] }
+access: { allow: [wan] }
+upstreams:
+  - url: tls://dns.example
+  - { url: udp://192.0.2.1, addresses: [dns.example] }
+cache: { size: 1KiB }
+advertise: { ddr: maybe, addresses: [fe80::1%eth0] }
+logg: info
+`
+    const problems = await problemsOf(text)
+    const places = problems.map((line) => /^hearth\.yaml:(\d+):(\d+) (\S+): /.exec(line)?.slice(1).join(' '))
+    expect(places).toEqual([
+      '2 9 identity.name',
+      '4 16 identity.acme-delegation.directory',
+      '5 5 identity.acme-delegation.eab.key-file',
+      '6 15 identity.acme-delegation.lifetime',
+      '7 18 listen.do53.0',
+      '7 38 listen.dto',
+      '8 19 access.allow.0',
+      '10 10 upstreams.0.url',
+      '11 41 upstreams.1.addresses.0',
+      '12 16 cache.size',
+      '13 19 advertise.ddr',
+      '13 38 advertise.addresses.0',
+      '14 1 logg',
+    ])
+    expect(problems[5]).toContain('did you mean `dot`?')
+    expect(problems[7]).toContain('add `addresses: [IP, ...]`')
+  })
+
+  it('without upstreams, or with none, is refused', async () => {
+    const without = SMALLEST.slice(0, SMALLEST.indexOf('upstreams:'))
+    expect(await problemsOf(without)).toEqual([expect.stringMatching(/ upstreams: is missing/)])
+    expect(await problemsOf(`${without}upstreams: []\n`)).toEqual([
+      expect.stringMatching(/^hearth\.yaml:6:12 upstreams: expected 1 to 16 entries, got 0/),
+    ])
+  })
+
+  it('that is not there is CONFIG_UNREADABLE', async () => {
+    await expect(loadRouterConfig('/nowhere/hearth.yaml')).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
+  })
+
+  it('a problem of --set names its key', async () => {
+    expect(await problemsOf(SMALLEST, [set('cache.size', 'huge')])).toEqual([
+      expect.stringMatching(/cache\.size: expected a size/),
+    ])
+    expect(await problemsOf(SMALLEST, [set('cahce.size', '1MiB')])).toEqual([
+      expect.stringMatching(/cahce: unknown key/),
+    ])
+  })
+})
+
+describe('files that the settings name', () => {
+  it('a trust file that is missing, or holds no certificate', async () => {
+    const trust = [set('identity.acme-delegation.trust', 'root.pem')]
+    expect(await problemsOf(SMALLEST, trust)).toEqual([
+      expect.stringContaining('identity.acme-delegation.trust: cannot read root.pem'),
+    ])
+    expect(await problemsOf(SMALLEST, trust, { 'root.pem': 'nothing' })).toEqual([
+      expect.stringContaining('root.pem holds no PEM certificate'),
+    ])
+    expect(
+      await problemsOf(SMALLEST, [set('upstreams.0', '{ url: "tls://192.0.2.1#dns.example", trust: up.pem }')]),
+    ).toEqual([expect.stringContaining('upstreams.0.trust: cannot read up.pem')])
+  })
+
+  it.each([
+    ['missing', undefined, 'cannot read eab.key'],
+    ['empty', '\n', 'must hold the key alone'],
+    ['more than a key', 'c2VjcmV0\nand more\n', 'must hold the key alone'],
+  ])('a key file that is %s', async (_, content, words) => {
+    const directory = await directoryWith(SMALLEST)
+    await rm(join(directory, 'eab.key'))
+    if (content !== undefined) await writeFile(join(directory, 'eab.key'), content, { mode: 0o600 })
+    await expect(loadRouterConfig(join(directory, 'hearth.yaml'))).rejects.toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining('identity.acme-delegation.eab.key-file'),
+      }),
+    )
+    await expect(loadRouterConfig(join(directory, 'hearth.yaml'))).rejects.toThrow(
+      words.replace('eab.key', join(directory, 'eab.key')),
+    )
+  })
+
+  it.each([0o640, 0o604, 0o644, 0o660])('a key file that others may read (%o) is refused', async (mode) => {
+    const directory = await directoryWith(SMALLEST)
+    await chmod(join(directory, 'eab.key'), mode)
+    await expect(loadRouterConfig(join(directory, 'hearth.yaml'))).rejects.toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('chmod 600') }),
+    )
+  })
+})

@@ -20,6 +20,11 @@ export type Operations = Readonly<Record<OperationName, () => Promise<unknown>>>
 export const OPERATION_NAMES = ['status', 'advertise', 'identity-show', 'identity-renew', 'cache-flush'] as const
 export type OperationName = (typeof OPERATION_NAMES)[number]
 
+/** `renewed` is false when the operator has published nothing newer yet. */
+export interface RenewalResult extends IdentityStatus {
+  readonly renewed: boolean
+}
+
 export function createOperations(parts: {
   readonly status: () => RouterStatus
   readonly presence: () => Presence
@@ -31,9 +36,11 @@ export function createOperations(parts: {
     advertise: async () => advertisement(parts.presence()),
     'identity-show': async () => parts.identity.status(),
     'identity-renew': async () => {
+      const { renewals } = parts.identity.status()
       const error = await parts.identity.renewNow()
       if (error) throw new Fault(error.code ?? 'ACME_REFUSED', error.message)
-      return parts.identity.status()
+      const identity = parts.identity.status()
+      return { renewed: identity.renewals > renewals, ...identity } satisfies RenewalResult
     },
     'cache-flush': async () => {
       parts.cache.flush()

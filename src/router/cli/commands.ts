@@ -6,7 +6,7 @@ import { loadRouterConfig } from '../config.ts'
 import { runRouter } from '../main.ts'
 import { DEMO } from './demo/demo.ts'
 import { QUERY } from './query.ts'
-import { advertisementText, identityText, statusText } from './text.ts'
+import { advertisementText, identityText, renewalText, statusText } from './text.ts'
 
 const CONFIG_FILE = 'hearth.yaml'
 const CONFIG = configOption(CONFIG_FILE)
@@ -24,7 +24,7 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
   query: QUERY,
   advertise: asking('advertise', 'show what clients are told: SVCB records and DNR options', advertisementText),
   'identity show': asking('identity-show', 'show the certificate and what happens to it next', identityText),
-  'identity renew': asking('identity-renew', 'fetch or order the next certificate now', identityText),
+  'identity renew': asking('identity-renew', 'fetch or order the next certificate now', renewalText),
   demo: DEMO,
 }
 

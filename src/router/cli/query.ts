@@ -52,7 +52,9 @@ export const QUERY: Command = {
     else {
       for (const record of records) print(record)
       const reasons = errors.map(({ code, text }) => `extended error ${code}${text ? ` "${text}"` : ''}`)
-      print(`; ${[rcode, `${records.length} records`, ...reasons].join(', ')}, from ${url} in ${tookMs} ms`)
+      print(
+        `; ${[rcode, records.length === 1 ? '1 record' : `${records.length} records`, ...reasons].join(', ')}, from ${url} in ${tookMs} ms`,
+      )
     }
     return rcode === 'NOERROR' ? EXIT.OK : EXIT.FAILED
   },

@@ -1,5 +1,5 @@
 import { endpointText } from '../../net/bind.ts'
-import type { RouterStatus } from '../admin/operations.ts'
+import type { RenewalResult, RouterStatus } from '../admin/operations.ts'
 import type { Advertisement } from '../discovery/advertisement.ts'
 import type { IdentityStatus } from '../identity/manager.ts'
 
@@ -33,6 +33,13 @@ export function statusText(status: RouterStatus): string {
 
 export function identityText(identity: IdentityStatus): string {
   return table([['name', identity.name], ['solution', identity.solution], ...identityRows(identity)])
+}
+
+export function renewalText({ renewed, ...identity }: RenewalResult): string {
+  const said = renewed
+    ? 'renewed: a new certificate is served'
+    : 'nothing newer is published yet; the certificate stays'
+  return `${said}\n${identityText(identity)}`
 }
 
 export function advertisementText({ name, addresses, svcb, ddr, dnr, withheld }: Advertisement): string {

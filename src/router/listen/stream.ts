@@ -12,6 +12,8 @@ const OPEN_QUERIES_MAX = 100
 /** Time from one sign of life to the next before an idle connection is closed (RFC 7766 §6.2.3: order of seconds). */
 const IDLE_MS = 10_000
 const LENGTH_BYTES = 2
+/** Made once: an abort without a reason would make an error with its stack for each connection. */
+const CLIENT_GONE = new Error('the client has gone')
 /** Answers of one read are gathered here. It holds the largest reply twice over, so that a flush is never forced early for small ones. */
 const GATHER_BYTES = 2 * (LENGTH_BYTES + MESSAGE_BYTES_MAX)
 
@@ -126,6 +128,6 @@ export function serveConnection(
   // A client that has asked everything may close its side and still be owed answers (RFC 7766 §6.2.4).
   socket.on('end', finish)
   socket.on('error', () => socket.destroy())
-  socket.on('close', () => closed.abort())
+  socket.on('close', () => closed.abort(CLIENT_GONE))
   return finish
 }

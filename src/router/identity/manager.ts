@@ -117,13 +117,19 @@ export class IdentityManager {
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#wake.abort(), { once: true })
     this.#options.onChange(this.identity)
+    let renewal: Promise<void> | undefined
     while (!signal.aborted) {
       await this.#followDates()
-      if (this.#askers.length > 0 || this.#dueInMs() <= 0) {
-        await this.#renew(signal)
-        if (!signal.aborted) for (const tell of this.#askers.splice(0)) tell(this.#lastError)
-      } else await this.#sleep()
+      if (!renewal && (this.#askers.length > 0 || this.#dueInMs() <= 0))
+        // Beside this loop: a certificate must be withdrawn in time even while an operator keeps us waiting.
+        renewal = this.#renew(signal).then(() => {
+          renewal = undefined
+          if (!signal.aborted) for (const tell of this.#askers.splice(0)) tell(this.#lastError)
+          this.#wake.abort()
+        })
+      await this.#sleep(renewal !== undefined)
     }
+    await renewal
     this.#hasEnded = true
     for (const tell of this.#askers.splice(0)) tell(this.#stopping())
   }
@@ -310,7 +316,9 @@ export class IdentityManager {
     log.error({ end: this.#timeText(expired.identity.notAfterMs) }, 'the certificate has run out')
     onChange(undefined)
     try {
-      present(await selfSigned(stateDir, name, clock))
+      const standIn = await selfSigned(stateDir, name, clock)
+      // A renewal may have been faster.
+      if (!this.#current) present(standIn)
     } catch (error) {
       log.error(explain(error), 'there is no self-signed certificate to show instead')
     }
@@ -334,11 +342,12 @@ export class IdentityManager {
     onChange(again.identity)
   }
 
-  /** Sleeps until something is due, `renewNow` asks for it, or the router stops. */
-  async #sleep(): Promise<void> {
+  /** Sleeps until something is due, `renewNow` asks for it, a renewal has ended, or the router stops. */
+  async #sleep(isRenewing: boolean): Promise<void> {
     const { clock } = this.#options
     const withdrawInMs = this.#current ? withdrawAtMs(this.#current.identity) - clock.nowMs() : LOOK_AGAIN_MS
-    const ms = Math.max(1, Math.min(this.#dueInMs(), withdrawInMs, LOOK_AGAIN_MS))
+    const dueInMs = isRenewing ? LOOK_AGAIN_MS : this.#dueInMs()
+    const ms = Math.max(1, Math.min(dueInMs, withdrawInMs, LOOK_AGAIN_MS))
     await clock.sleep(ms, this.#wake.signal).catch(() => {})
     if (this.#wake.signal.aborted) this.#wake = new AbortController()
   }

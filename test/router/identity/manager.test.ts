@@ -185,6 +185,10 @@ async function boot({ clock, issuer, stateDir }: World, options: BootOptions = {
 const isSelfSigned = ({ chainPem }: TlsMaterial): boolean => chainPem.match(/BEGIN CERTIFICATE/g)?.length === 1
 const savedIn = async (stateDir: string): Promise<{ notAfter: string }> =>
   JSON.parse(await readFile(join(stateDir, 'identity.json'), 'utf8')) as { notAfter: string }
+/** For what takes real time: making a certificate. */
+async function eventually(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; !isSo() && turn < 1_000; turn++) await settle()
+}
 const fault = (code: ConstructorParameters<typeof Fault>[0]): Fault => new Fault(code, `scripted ${code}`)
 
 describe('the first certificate', () => {
@@ -425,6 +429,25 @@ describe('the end of a certificate', () => {
     expect(shown.map(isSelfSigned)).toEqual([true, false, true, false])
     expect(advertised.at(-1)?.names).toEqual([NAME])
     expect(issuer.calls.at(-1)?.what).toBe('refresh')
+  })
+
+  it('is noticed while a renewal hangs, and what the renewal brings in the end is shown', async () => {
+    const { boot, issuer, clock } = await world()
+    issuer.wish = { notAfterMs: NOW_MS + 4 * MINUTE_MS }
+    const { idle, manager, shown, advertised } = await boot()
+    let open = (): void => {}
+    issuer.gate = new Promise((resolve) => (open = resolve))
+    issuer.wish = {}
+    await clock.advance(2 * MINUTE_MS + 1_000)
+    expect(manager.status().state).toBe('renewing')
+    for (let turn = 0; turn < 12; turn++) await clock.advance(10_000)
+    await eventually(() => shown.length === 3)
+    expect(shown.map(isSelfSigned)).toEqual([true, false, true])
+    expect(advertised.at(-1)).toBeUndefined()
+    open()
+    await idle()
+    expect(shown.map(isSelfSigned)).toEqual([true, false, true, false])
+    expect(manager.status().state).toBe('serving')
   })
 
   it('is told even when no self-signed one can be made, and the manager goes on', async () => {

@@ -48,7 +48,9 @@ export async function runOperator(
       config.authorities.map((authority) => openAuthority(authority, config, context)),
     )
     const jobs = store.jobs()
+    const accounts = store.table<AccountRow>('account')
     const publisher = createPublisher({
+      accounts,
       orders,
       publications: store.table<PublicationRow>('publication'),
       jobs,
@@ -63,7 +65,7 @@ export async function runOperator(
       baseUrl: config.baseUrl,
       clock,
       nonces: memoryNonces({ clock, capacity: NONCES_MAX, lifetimeMs: NONCE_LIFETIME_MS }),
-      accounts: store.table<AccountRow>('account'),
+      accounts,
       accountKeys: store.table<AccountKeyRow>('account-key'),
       orders,
       externalAccounts: registry.externalAccounts,

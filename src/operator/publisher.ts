@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { PublishedCertificate } from '../acme/server/options.ts'
 import { completeOrder, failOrder } from '../acme/server/order-state.ts'
-import type { OrderRow } from '../acme/server/rows.ts'
+import type { AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { latestDue, publishAtMs, type StarPlan, starPlan, window } from '../acme/star.ts'
 import { fromBase64url } from '../core/bytes.ts'
 import type { Clock } from '../core/clock.ts'
@@ -9,7 +9,7 @@ import { reasonOf } from '../core/fault.ts'
 import { explain, type Log } from '../core/log.ts'
 import type { Jobs, Stored, Table } from '../core/table.ts'
 import { parseCertificate, toPem } from '../pki/certificate.ts'
-import { type Authority, ISSUE_MS_MAX } from './authority/authority.ts'
+import type { Authority } from './authority/authority.ts'
 
 /** One rolling certificate at one URL. The CSR is kept, because every renewal is for the same key (RFC 8739 §2). */
 export interface PublicationRow {
@@ -37,8 +37,12 @@ export interface PublicationTerms {
 
 /** Tries for a first certificate before the order fails; the client then places a new one. */
 const FIRST_ATTEMPTS_MAX = 5
+/** However short a CA makes its certificates. */
+const RENEWALS_APART_MS = 1_000
 const RETRY_MS_MIN = 2_000
 const RETRY_MS_MAX = 600_000
+/** A router whose clock is a little slow must not refuse its first certificate; no start-date forbids it (RFC 8739 §3.5). */
+const BACKDATED_MS = 60_000
 const ATTEMPTS_KEPT_MAX = 100_000
 /** Orders read at a time when resuming. */
 const PAGE = 500
@@ -58,6 +62,7 @@ export interface Publisher {
  * rolling certificate at one unguessable URL. Any number of instances may run it; every step may be repeated.
  */
 export function createPublisher(options: {
+  readonly accounts: Table<AccountRow>
   readonly orders: Table<OrderRow>
   readonly publications: Table<PublicationRow>
   readonly jobs: Jobs
@@ -67,7 +72,7 @@ export function createPublisher(options: {
   readonly clock: Clock
   readonly log: Log
 }): Publisher {
-  const { orders, publications, jobs, authority, clock, log } = options
+  const { accounts, orders, publications, jobs, authority, clock, log } = options
   /** Failures in a row per job, to space the tries. Lost at restart, which only means an earlier try. */
   const failures = new Map<string, number>()
 
@@ -78,7 +83,7 @@ export function createPublisher(options: {
   ): Promise<Pick<PublicationRow, 'pem' | 'index' | 'notBeforeMs' | 'notAfterMs'>> => {
     const dates = window(planOf(row.terms), index)
     const wish = { names: row.names, csr: fromBase64url(row.csr)!, ...dates }
-    const chain = await authority.issue(wish, AbortSignal.any([signal, AbortSignal.timeout(ISSUE_MS_MAX)]))
+    const chain = await authority.issue(wish, signal)
     const { notBeforeMs, notAfterMs } = parseCertificate(chain[0]!)
     return { pem: toPem(chain), index, notBeforeMs, notAfterMs }
   }
@@ -88,9 +93,10 @@ export function createPublisher(options: {
     if (order?.row.status !== 'processing') return jobs.finish(issueJob(orderId))
     const id = publicationId(orderId)
     const published = (await publications.find(id)) ?? (await publishFirst(id, order, signal))
-    await completeOrder(orders, orderId, id)
-    const nextMs = nextChangeMs(published.row)
+    // First the renewals, then the order: whatever happens in between, no valid order is left without them.
+    const nextMs = nextIssueMs(published.row)
     if (nextMs !== undefined) await jobs.put(renewJob(id), nextMs)
+    await completeOrder(orders, orderId, id)
     await jobs.finish(issueJob(orderId))
   }
 
@@ -115,15 +121,22 @@ export function createPublisher(options: {
 
   const renew = async (id: string, signal: AbortSignal): Promise<void> => {
     const seen = await publications.find(id)
-    if (!seen) return jobs.finish(renewJob(id))
+    const nowMs = clock.nowMs()
+    const nextMs = seen && nowMs < seen.row.terms.endMs ? nextIssueMs(seen.row) : undefined
+    if (!seen || nextMs === undefined || !(await mayRenew(seen.row))) return jobs.finish(renewJob(id))
+    if (nowMs < nextMs) return jobs.finish(renewJob(id), nextMs)
     // After downtime only the latest certificate due is issued (RFC 8739 §3.5 counts on from the start).
-    const due = latestDue(planOf(seen.row.terms), clock.nowMs())
-    if (due === undefined || due <= seen.row.index) return jobs.finish(renewJob(id), nextChangeMs(seen.row))
+    const due = Math.max(latestDue(planOf(seen.row.terms), nowMs) ?? 0, seen.row.index)
     const renewed = await publications.replace(seen, { ...seen.row, ...(await obtain(seen.row, due, signal)) })
-    // Undefined: another worker published meanwhile. Look again at once.
     if (renewed) log.info({ names: seen.row.names, index: due }, 'next certificate published')
-    await jobs.finish(renewJob(id), renewed ? nextChangeMs(renewed.row) : clock.nowMs())
+    // Not renewed: another worker published meanwhile, so look again.
+    const wantedMs = renewed ? nextIssueMs(renewed.row) : nowMs
+    await jobs.finish(renewJob(id), wantedMs && Math.max(wantedMs, nowMs + RENEWALS_APART_MS))
   }
+
+  /** A deactivated account, after a key was lost, must not be served on (RFC 9115 §7.2). */
+  const mayRenew = async ({ account }: PublicationRow): Promise<boolean> =>
+    (await accounts.find(account))?.row.status === 'valid'
 
   const failed = async (job: string, error: unknown): Promise<void> => {
     const count = (failures.get(job) ?? 0) + 1
@@ -179,7 +192,7 @@ export function createPublisher(options: {
           notBeforeMs,
           notAfterMs,
           getAllowed,
-          nextChangeMs: nextChangeMs(publication.row) ?? notAfterMs,
+          nextChangeMs: nextIssueMs(publication.row) ?? notAfterMs,
           ...(over ? { ended: 'autoRenewalExpired' as const } : {}),
         }
       },
@@ -209,7 +222,11 @@ function termsOf(order: OrderRow, nowMs: number, singleLifetimeS: number): Publi
   // Whole seconds: certificates have no finer dates.
   const issuedMs = Math.floor(nowMs / 1000) * 1000
   const { autoRenewal } = order
-  if (autoRenewal) return { kind: 'star', ...autoRenewal, startMs: Math.max(autoRenewal.startMs ?? 0, issuedMs) }
+  if (autoRenewal) {
+    const backMs = Math.min(BACKDATED_MS, Math.floor(autoRenewal.lifetimeS / 4) * 1000)
+    const startMs = autoRenewal.startMs === undefined ? issuedMs - backMs : Math.max(autoRenewal.startMs, issuedMs)
+    return { kind: 'star', ...autoRenewal, startMs }
+  }
   return {
     kind: 'single',
     startMs: issuedMs,
@@ -219,8 +236,14 @@ function termsOf(order: OrderRow, nowMs: number, singleLifetimeS: number): Publi
   }
 }
 
-/** When the next certificate appears; undefined when this is the last one. */
-function nextChangeMs({ terms, index }: PublicationRow): number | undefined {
+/**
+ * When this publication wants a new certificate; undefined when it has its last one. By its plan, or sooner when the CA
+ * made the certificate shorter than planned: then after two thirds of its real life.
+ */
+function nextIssueMs({ terms, index, notBeforeMs, notAfterMs }: PublicationRow): number | undefined {
+  if (terms.kind === 'single') return undefined
   const plan = planOf(terms)
-  return index + 1 < plan.count ? publishAtMs(plan, index + 1) : undefined
+  const plannedMs = index + 1 < plan.count ? publishAtMs(plan, index + 1) : undefined
+  if (notAfterMs >= window(plan, index).notAfterMs) return plannedMs
+  return Math.min(notBeforeMs + ((notAfterMs - notBeforeMs) * 2) / 3, plannedMs ?? Number.POSITIVE_INFINITY)
 }

@@ -23,8 +23,8 @@ export function createWorker(options: {
   const { jobs, publisher, clock, log } = options
   let wake = new AbortController()
 
-  const idle = async (signal: AbortSignal): Promise<void> => {
-    await clock.sleep(IDLE_MS, AbortSignal.any([signal, wake.signal])).catch(() => {})
+  const idle = async (): Promise<void> => {
+    await clock.sleep(IDLE_MS, wake.signal).catch(() => {})
     if (wake.signal.aborted) wake = new AbortController()
   }
   /** A lease that could not be extended is no harm yet: should another worker take the job, every step may be repeated. */
@@ -37,6 +37,7 @@ export function createWorker(options: {
   return {
     nudge: () => wake.abort(),
     async run(signal) {
+      signal.addEventListener('abort', () => wake.abort(), { once: true })
       const underWay = new Set<Promise<void>>()
       while (!signal.aborted) {
         const room = PARALLEL_MAX - underWay.size
@@ -54,7 +55,7 @@ export function createWorker(options: {
             })
           underWay.add(step)
         }
-        if (taken.length === 0) await idle(signal)
+        if (taken.length === 0) await idle()
       }
       await Promise.all(underWay)
     },

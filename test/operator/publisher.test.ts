@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { OrderRow } from '../../src/acme/server/rows.ts'
+import type { AccountRow, OrderRow } from '../../src/acme/server/rows.ts'
 import { toBase64url } from '../../src/core/bytes.ts'
 import { Fault } from '../../src/core/fault.ts'
 import { createLog } from '../../src/core/log.ts'
@@ -17,7 +17,7 @@ const NAME = 'cpe-1.cpe.example'
 const START_MS = Date.UTC(2027, 0, 10)
 
 /** RFC 8739 §3.5: start 10 Jan, end 20 Jan, lifetime 4 d, adjust 3 d. */
-const TERMS = { endMs: Date.UTC(2027, 0, 20), lifetimeS: 4 * 86_400, lifetimeAdjustS: 3 * 86_400 }
+const TERMS = { startMs: START_MS, endMs: Date.UTC(2027, 0, 20), lifetimeS: 4 * 86_400, lifetimeAdjustS: 3 * 86_400 }
 
 const rootKey = await generateKey('p256')
 const root = await createRoot({
@@ -32,17 +32,21 @@ const csr = await createCsr({ keyPem: deviceKey, dnsNames: [NAME] })
 /** A publisher with its worker over memory, in front of a CA whose wishes are kept and which can be made to fail. */
 function createWorld() {
   const clock = new ManualClock(START_MS)
+  const accounts = memoryTable<AccountRow>()
   const orders = memoryTable<OrderRow>()
   const publications = memoryTable<PublicationRow>()
   const jobs = memoryJobs()
   const wishes: CertificateWish[] = []
   const world = {
     clock,
+    accounts,
     orders,
     publications,
     jobs,
     wishes,
     failure: undefined as Error | undefined,
+    /** What the CA makes of the dates it is asked for. */
+    datesOf: (wish: CertificateWish) => ({ notBeforeMs: wish.notBeforeMs, notAfterMs: wish.notAfterMs }),
     publisher: undefined as unknown as ReturnType<typeof createPublisher>,
     stop: new AbortController(),
     running: Promise.resolve(),
@@ -57,6 +61,7 @@ function createWorld() {
   }
   const log = createLog('silent')
   world.publisher = createPublisher({
+    accounts,
     orders,
     publications,
     jobs,
@@ -65,9 +70,10 @@ function createWorld() {
       async issue(wish) {
         if (world.failure) throw world.failure
         wishes.push(wish)
-        const { names: dnsNames, notBeforeMs, notAfterMs } = wish
+        const { names: dnsNames } = wish
+        const dates = world.datesOf(wish)
         const issuer = { certificate: root, keyPem: rootKey }
-        return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, notBeforeMs, notAfterMs })]
+        return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, ...dates })]
       },
     },
     singleLifetimeS: 7 * 86_400,
@@ -82,6 +88,7 @@ async function placeOrder(
   id: string,
   kind: 'star' | 'single' = 'star',
 ): Promise<void> {
+  await world.accounts.insert('account-1', ACCOUNT)
   await world.orders.insert(id, {
     account: 'account-1',
     status: 'processing',
@@ -95,6 +102,8 @@ async function placeOrder(
   })
   await world.publisher.enqueue(id)
 }
+
+const ACCOUNT: AccountRow = { status: 'valid', jwk: { kty: 'EC' }, contact: [], termsOfServiceAgreed: true }
 
 /** Lets time pass: most of it at once, because the worker looks every second. */
 async function pass(clock: ManualClock, ms: number): Promise<void> {
@@ -163,6 +172,52 @@ describe('a STAR order (RFC 8739)', () => {
     world.start()
     await eventually(async () => (await published())?.index === 2)
     expect(datesOf(world.wishes)).toEqual(['01-10→01-14', '01-15→01-20'])
+  })
+})
+
+describe('renewals', () => {
+  const firstIsOut = async (): Promise<void> => {
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+  }
+
+  it('end with the order, even when the last ones could not be issued', async () => {
+    await firstIsOut()
+    world.failure = new Fault('AUTHORITY_UNAVAILABLE', 'the CA is down')
+    await pass(world.clock, 30 * DAY_MS)
+    world.failure = undefined
+    await world.clock.advance(3_600_000)
+    expect(world.wishes.length).toBe(1)
+    expect(await world.jobs.take(Number.MAX_SAFE_INTEGER, 1, 10)).toEqual([])
+  })
+
+  it('exist before their order is valid, so that no crash in between loses them', async () => {
+    await placeOrder(world, 'order-1')
+    const { replace } = world.orders
+    world.orders.replace = () => Promise.reject(new Error('the store went away'))
+    await world.publisher.work('issue/order-1', AbortSignal.timeout(5_000))
+    world.orders.replace = replace
+    expect((await world.jobs.take(Number.MAX_SAFE_INTEGER, 1, 10)).some((job) => job.startsWith('renew/'))).toBe(true)
+  })
+
+  it('come after two thirds of the real life when a CA makes its certificates shorter than planned', async () => {
+    world.datesOf = (wish) => ({ notBeforeMs: wish.notBeforeMs, notAfterMs: wish.notBeforeMs + 18 * 3_600_000 })
+    await firstIsOut()
+    const id = (await world.orders.find('order-1'))!.row.certificate!
+    const { nextChangeMs } = (await world.publisher.certificates.read(id))!
+    expect(new Date(nextChangeMs).toISOString()).toBe('2027-01-10T12:00:00.000Z')
+    await pass(world.clock, 13 * 3_600_000)
+    await eventually(async () => world.wishes.length >= 2)
+  })
+
+  it('stop when the account was deactivated (RFC 9115 §7.2)', async () => {
+    await firstIsOut()
+    const account = (await world.accounts.find('account-1'))!
+    await world.accounts.replace(account, { ...account.row, status: 'deactivated' })
+    await pass(world.clock, 2 * DAY_MS)
+    await world.clock.advance(60_000)
+    expect(world.wishes.length).toBe(1)
   })
 })
 

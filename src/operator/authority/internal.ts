@@ -8,8 +8,8 @@ import { kept } from '../../store/kept.ts'
 import type { Authority } from './authority.ts'
 
 const DAY_MS = 86_400_000
-const ROOT_LIFETIME_MS = 3650 * DAY_MS
-const INTERMEDIATE_LIFETIME_MS = 1095 * DAY_MS
+/** Root and intermediate alike: without the root key nobody could make another intermediate. */
+const LIFETIME_MS = 3650 * DAY_MS
 /** Clients with a slow clock must still accept a CA that was made a moment ago. */
 const BACKDATED_MS = 3_600_000
 
@@ -59,14 +59,14 @@ async function makeCa(id: string, nowMs: number): Promise<CaFile> {
     commonName: `Hearth operator root (${id})`,
     keyPem: rootKey,
     notBeforeMs,
-    notAfterMs: notBeforeMs + ROOT_LIFETIME_MS,
+    notAfterMs: notBeforeMs + LIFETIME_MS,
   })
   const intermediate = await createIntermediate({
     issuer: { certificate: root, keyPem: rootKey },
     commonName: `Hearth operator CA (${id})`,
     spki: spkiOf(intermediateKey),
     notBeforeMs,
-    notAfterMs: notBeforeMs + INTERMEDIATE_LIFETIME_MS,
+    notAfterMs: notBeforeMs + LIFETIME_MS,
   })
   return { rootCertificate: toPem([root]), intermediateKey, intermediateCertificate: toPem([intermediate]) }
 }

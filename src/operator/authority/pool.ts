@@ -1,6 +1,6 @@
 import { Fault, reasonOf } from '../../core/fault.ts'
 import { explain, type Log } from '../../core/log.ts'
-import type { Authority } from './authority.ts'
+import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 
 /** Asks the authorities in order until one issues: the backup stands in while the primary is out. Is itself an Authority. */
 export function firstThatIssues(authorities: readonly Authority[], log: Log): Authority {
@@ -10,7 +10,8 @@ export function firstThatIssues(authorities: readonly Authority[], log: Log): Au
       const reasons: string[] = []
       for (const authority of authorities) {
         try {
-          return await authority.issue(wish, signal)
+          // Each has its own time: one that hangs must leave the next one all of it.
+          return await authority.issue(wish, AbortSignal.any([signal, AbortSignal.timeout(ISSUE_MS_MAX)]))
         } catch (error) {
           if (signal.aborted) throw error
           reasons.push(`${authority.id}: ${reasonOf(error)}`)

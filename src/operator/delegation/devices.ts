@@ -23,6 +23,8 @@ export interface NewDevice {
 const EAB_KEY_BYTES = 32
 /** 40 random bits: names say nothing about a customer (CT logs publish them) and rarely collide. */
 const LABEL_BYTES = 5
+/** RFC 1123 §2.1. A `*` would be a wildcard certificate, which no router needs. */
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const COLLISIONS_MAX = 10
 
 export interface DeviceRegistry {
@@ -66,9 +68,12 @@ export function deviceRegistry(options: {
   return {
     async add(name) {
       if (name !== undefined) {
-        if (!name.endsWith(`.${zone}`)) throw new Fault('USAGE', `${name} is not under the zone ${zone}`)
-        const added = await insert(name)
-        if (!added) throw new Fault('USAGE', `${name} is registered already`)
+        const lowerName = name.toLowerCase()
+        const label = lowerName.endsWith(`.${zone}`) ? lowerName.slice(0, -zone.length - 1) : ''
+        if (!LABEL.test(label))
+          throw new Fault('USAGE', `${name} is not one label (letters, digits, hyphens) under ${zone}`)
+        const added = await insert(lowerName)
+        if (!added) throw new Fault('USAGE', `${lowerName} is registered already`)
         return added
       }
       for (let attempt = 0; attempt < COLLISIONS_MAX; attempt++) {

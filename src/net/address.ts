@@ -1,12 +1,11 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Addresses of homes and links: RFC 1918, 6598, 3927, 4193, 4291 §2.5.6, and loopback. */
+/** Addresses of homes and links: RFC 1918, 3927, 4193, 4291 §2.5.6, and loopback. Not RFC 6598: behind it are other customers. */
 const LAN_PREFIXES = [
   ['127.0.0.0', 8, 'ipv4'],
   ['10.0.0.0', 8, 'ipv4'],
   ['172.16.0.0', 12, 'ipv4'],
   ['192.168.0.0', 16, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'],
   ['169.254.0.0', 16, 'ipv4'],
   ['::1', 128, 'ipv6'],
   ['fc00::', 7, 'ipv6'],

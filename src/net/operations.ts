@@ -28,10 +28,18 @@ export function serveOperations(socketPath: string, operations: OperationTable):
   })
 }
 
+/** An order takes minutes at some CAs, and registering a thousand routers too. */
+const ANSWER_MS_MAX = 600_000
+
 /** Asks a running daemon. Throws what the operation threw there, or Fault NOT_RUNNING. */
 export async function askOperation<T>(socketPath: string, name: string, input: object = {}): Promise<T> {
   const body = new TextEncoder().encode(JSON.stringify(input))
-  const response = await requestOverSocket(socketPath, { method: 'POST', path: PREFIX + name, body })
+  const response = await requestOverSocket(socketPath, {
+    method: 'POST',
+    path: PREFIX + name,
+    body,
+    timeoutMs: ANSWER_MS_MAX,
+  })
   const content = JSON.parse(Buffer.from(response.body).toString()) as { code?: FaultCode; message?: string }
   if (response.status === 200) return content as T
   const message = content.message ?? `the daemon answered with HTTP status ${response.status}`

@@ -46,22 +46,36 @@ const upstream = checked(
   },
 )
 
+const delegation = checked(
+  section('ACME delegation (RFC 9115) with certificates that renew by themselves (RFC 8739)', {
+    directory: httpsUrl('directory of the operator'),
+    eab: section('ties this router to its name at the operator', {
+      kid: text('key identifier, as handed out'),
+      'key-file': filePath('file with the key, base64url as handed out'),
+    }),
+    trust: optional(
+      filePath('PEM roots: alone for the HTTPS of the operator, beside the public ones for certificates'),
+    ),
+    lifetime: duration('lifetime to ask for', { default: '7d', min: '1s', max: '90d' }),
+    'order-span': duration('how long one order renews by itself', { default: '365d', min: '1m', max: '3650d' }),
+  }),
+  (order, complain) => {
+    if (order['order-span'] < 2 * order.lifetime)
+      complain(
+        ['order-span'],
+        'an order must last for two certificates at least',
+        'make it longer, or lifetime shorter',
+      )
+  },
+)
+
 export const ROUTER_SETTINGS = section('settings of the router', {
   state: filePath('directory for keys and certificates; made at first start, 0700', { default: './state' }),
   log: choice('least important messages to show', LOG_LEVELS, { default: 'info' }),
   identity: section('the name and certificate of this router', {
     name: domainName('unique name of this router, as the operator registered it'),
     solution: choice('how the certificate is obtained', ['acme-delegation'], { default: 'acme-delegation' }),
-    'acme-delegation': section('ACME delegation (RFC 9115) with certificates that renew by themselves (RFC 8739)', {
-      directory: httpsUrl('directory of the operator'),
-      eab: section('ties this router to its name at the operator', {
-        kid: text('key identifier, as handed out'),
-        'key-file': filePath('file with the key, base64url as handed out'),
-      }),
-      trust: optional(filePath('PEM roots for the operator and its certificates, instead of the system store')),
-      lifetime: duration('lifetime to ask for', { default: '7d', min: '1s', max: '90d' }),
-      'order-span': duration('how long one order renews by itself', { default: '365d', min: '1m', max: '3650d' }),
-    }),
+    'acme-delegation': delegation,
   }),
   listen: section('where to answer', {
     do53: list('plain DNS, UDP and TCP', hostPort('', { defaultPort: 53 }), {
@@ -131,21 +145,21 @@ async function configOf(settings: SettingsOf<typeof ROUTER_SETTINGS>, file: stri
   const at = pathResolver(dirname(file))
   const roots = async (path: string | undefined, key: string): Promise<{ trust?: readonly string[] }> =>
     path === undefined ? {} : { trust: await readPem(at(path), key) }
-  const delegation = settings.identity['acme-delegation']
+  const order = settings.identity['acme-delegation']
   return {
     state: at(settings.state),
     log: settings.log,
     identity: {
       name: settings.identity.name,
       acmeDelegation: {
-        directory: delegation.directory,
+        directory: order.directory,
         eab: {
-          kid: delegation.eab.kid,
-          key: await readSecret(at(delegation.eab['key-file']), 'identity.acme-delegation.eab.key-file'),
+          kid: order.eab.kid,
+          key: await readSecret(at(order.eab['key-file']), 'identity.acme-order.eab.key-file'),
         },
-        ...(await roots(delegation.trust, 'identity.acme-delegation.trust')),
-        lifetimeMs: delegation.lifetime,
-        orderSpanMs: delegation['order-span'],
+        ...(await roots(order.trust, 'identity.acme-order.trust')),
+        lifetimeMs: order.lifetime,
+        orderSpanMs: order['order-span'],
       },
     },
     listen: settings.listen,

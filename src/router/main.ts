@@ -1,18 +1,16 @@
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import { explain, type Log } from '../core/log.ts'
-import { isPrivateAddress } from '../net/address.ts'
 import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import type { TlsMaterial } from '../net/tls.ts'
 import { systemAnchors } from '../net/tls.ts'
-import { fromPem, parseCertificate } from '../pki/certificate.ts'
-import type { Identity } from '../pki/issuer.ts'
+import { fromPem } from '../pki/certificate.ts'
 import { lockDirectory } from '../store/file.ts'
 import { createOperations } from './admin/operations.ts'
 import type { RouterConfig } from './config.ts'
-import { encryptedEndpoints, type Presence } from './discovery/presence.ts'
+import { derivePresence } from './discovery/derive.ts'
+import type { Presence } from './discovery/presence.ts'
 import { delegatedIssuer } from './identity/issuers/delegated.ts'
 import { IdentityManager } from './identity/manager.ts'
 import { dohListener } from './listen/doh.ts'
@@ -29,6 +27,7 @@ import { createUpstream } from './upstream/url.ts'
 
 /** Answers under way when we stop get this long to leave. */
 const STOP_GRACE_MS = 2_000
+const LOOK_AT_ADDRESSES_MS = 30_000
 /** A whole system store has some 150. */
 const ANCHORS_MAX = 1_000
 
@@ -56,9 +55,11 @@ export async function runRouter(
     const plain: Listener[] = config.listen.do53.flatMap((at) => [udpListener(at, context), tcpListener(at, context)])
     const listeners = [...plain, ...encrypted]
 
-    let presence: Presence = presenceOf(config, listeners, identity.identity)
+    const derive = (): Presence =>
+      derivePresence({ name: config.identity.name, ...config.advertise }, listeners, identity.identity)
+    let presence = derive()
     const refresh = (): void => {
-      presence = presenceOf(config, listeners, identity.identity)
+      presence = derive()
     }
 
     const pool = createPool(
@@ -76,6 +77,9 @@ export async function runRouter(
       log.info({ transport: listener.transport, ...listener.endpoint }, 'listening')
     }
     refresh()
+    // Interfaces come up after us and are renumbered without telling us.
+    const looking = setInterval(refresh, LOOK_AT_ADDRESSES_MS)
+    started.push({ stop: async () => clearInterval(looking) })
 
     const startedMs = clock.monotonicMs()
     const operations = createOperations({
@@ -142,38 +146,4 @@ function presentOn(listeners: readonly EncryptedListener[], material: TlsMateria
     for (const { listener, material: old } of before) listener.setMaterial(old)
     throw error
   }
-}
-
-function presenceOf(config: RouterConfig, listeners: readonly Listener[], identity: Identity | undefined): Presence {
-  const portOf = (transport: string): number | undefined =>
-    listeners.find((listener) => listener.transport === transport)?.endpoint.port
-  const [dot, doh] = [portOf('dot'), portOf('doh')]
-  const hosts = listeners.filter(({ transport }) => transport === 'udp').map(({ endpoint }) => endpoint.host)
-  return {
-    name: config.identity.name,
-    addresses: config.advertise.addresses ?? [...new Set(hosts.flatMap(lanAddresses))],
-    do53Port: portOf('udp') ?? 53,
-    endpoints: encryptedEndpoints({ ...(dot === undefined ? {} : { dot }), ...(doh === undefined ? {} : { doh }) }),
-    ...(identity && config.advertise.ddr !== 'off'
-      ? {
-          certificate: {
-            notAfterMs: identity.notAfterMs,
-            ipAddresses: parseCertificate(identity.chain[0]!).ipAddresses,
-          },
-        }
-      : {}),
-  }
-}
-
-/** A listener on all addresses is reached at the private ones; link-local ones need a zone and are left out. */
-function lanAddresses(host: string): string[] {
-  if (host !== '0.0.0.0' && host !== '::') return [host]
-  return Object.values(networkInterfaces())
-    .flat()
-    .filter((at) => at !== undefined)
-    .filter(
-      ({ internal, address, family }) =>
-        !internal && isPrivateAddress(address) && !address.startsWith('fe80') && (host === '::' || family === 'IPv4'),
-    )
-    .map(({ address }) => address)
 }

@@ -30,6 +30,11 @@ export function advertisement(presence: Presence): Advertisement {
   const { name, certificate } = presence
   const nothing = { name, addresses: presence.addresses, svcb: [], ddr: false, dnr: { v4: '', v6: [], ra: [] } }
   if (!certificate) return { ...nothing, withheld: 'no believed certificate is loaded, so nothing is advertised' }
+  if (presence.endpoints.length === 0)
+    return {
+      ...nothing,
+      withheld: 'neither DoT nor DoH listens at the addresses that clients ask, so nothing is advertised',
+    }
   const ddr = mayDesignate(presence)
   // Clients discard an option with such an address whole (RFC 9463 §4.2), so a demo on 127.0.0.1 names none.
   const reachable = presence.addresses.filter(isReachable)
@@ -44,11 +49,12 @@ export function advertisement(presence: Presence): Advertisement {
       v6: instances(presence, v6).map((instance) => toHex(dnrDhcpv6(instance))),
       ra: instances(presence, v6).map((instance) => toHex(dnrRa(instance, { lifetimeS: RA_LIFETIME_S }))),
     },
-    ...(ddr
-      ? {}
-      : { withheld: 'DDR: the certificate does not carry the public address clients ask, so they would refuse us' }),
+    ...(ddr ? {} : { withheld: `DDR: ${presence.ddr === 'off' ? SWITCHED_OFF : NOT_VERIFIABLE}` }),
   }
 }
+
+const SWITCHED_OFF = 'switched off in the settings'
+const NOT_VERIFIABLE = 'the certificate does not carry the public address clients ask, so they would refuse us'
 
 /** One instance per port, so that `port` never leaks onto another protocol. Without addresses the form is ADN-only. */
 function instances(presence: Presence, addresses: readonly string[]): DnrInstance[] {

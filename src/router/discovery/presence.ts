@@ -14,6 +14,8 @@ export interface Presence {
   /** Absent: no believable certificate is loaded, so nothing encrypted is advertised. */
   readonly certificate?: PresenceCertificate
   readonly endpoints: readonly EncryptedEndpoint[]
+  /** Clients that ask by the special name of RFC 9462 are told nothing, by the settings. */
+  readonly ddr?: 'off'
 }
 
 export interface PresenceCertificate {
@@ -61,7 +63,7 @@ export function designations({ name, endpoints }: Presence): SvcbRecord[] {
  * either, the answer could only fail, and a client would not ask again for its TTL.
  */
 export function mayDesignate(presence: Presence): boolean {
-  const { certificate, addresses, endpoints } = presence
-  if (!certificate || endpoints.length === 0 || addresses.length === 0) return false
+  const { certificate, addresses, endpoints, ddr } = presence
+  if (ddr === 'off' || !certificate || endpoints.length === 0 || addresses.length === 0) return false
   return addresses.every((address) => certificate.ipAddresses.includes(address) || isPrivateAddress(address))
 }

@@ -199,6 +199,8 @@ export class IdentityManager {
       if (signal.aborted) return
       const reason = limit.signal.aborted && !(error instanceof Fault) ? tooLong : error
       this.#noteError(reason)
+      // What was fetched for a certificate that has run out did not pass either: nothing better will come from there.
+      if (!this.#current && reason instanceof Fault && reason.code.startsWith('CERT_')) this.#orderEnded = true
       this.#retryLater()
       log.warn(
         { ...explain(reason), nextTry: this.#timeText(clock.nowMs() + this.#dueInMs()) },
@@ -225,10 +227,11 @@ export class IdentityManager {
     if (renewable && this.#mayFetch(clock.nowMs())) {
       try {
         const identity = await issuer.refresh!(renewable.identity, signal)
-        if (!identity) checkNotOverdue(renewable.identity, clock.nowMs())
-        return identity && { identity, keyPem: renewable.keyPem }
+        if (identity) return { identity, keyPem: renewable.keyPem }
+        checkNotOverdue(renewable.identity, clock.nowMs())
+        if (this.#current) return undefined
       } catch (error) {
-        if (!(error instanceof Fault) || error.code !== 'ORDER_ENDED') throw error
+        if (!this.#isDead(error)) throw error
         this.#orderEnded = true
         this.#options.log.warn(explain(error), 'the running order has ended, a new one is placed')
       }
@@ -244,6 +247,16 @@ export class IdentityManager {
       signal,
     )
     return { identity, keyPem }
+  }
+
+  /**
+   * Whether this order will bring nothing any more. With its certificate run out, every refusal says so; a server out of
+   * reach says nothing: after an outage a million routers must fetch, not order.
+   */
+  #isDead(error: unknown): boolean {
+    if (!(error instanceof Fault)) return false
+    if (error.code === 'ORDER_ENDED') return true
+    return this.#current === undefined && error.code !== 'HTTP_UNREACHABLE' && error.code !== 'ACME_UNREACHABLE'
   }
 
   /** A STAR order is followed until its last certificate is in hand; then, or when it was ended, a new order is placed. */

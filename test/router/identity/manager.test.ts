@@ -431,6 +431,27 @@ describe('the end of a certificate', () => {
     expect(issuer.calls.at(-1)?.what).toBe('refresh')
   })
 
+  it('gives up an order that has no next certificate, and orders anew', async () => {
+    const { boot, issuer } = await world()
+    const { pass, manager } = await boot()
+    issuer.published = false
+    await pass(HOUR_MS + 10 * MINUTE_MS)
+    expect(manager.status().state).toBe('serving')
+    expect(issuer.countOf('issue')).toBe(2)
+  })
+
+  it('gives up an order whose next certificate does not pass', async () => {
+    const { boot, issuer } = await world()
+    const { pass, manager } = await boot()
+    issuer.wish = { dnsNames: ['other.test'] }
+    await pass(HOUR_MS + MINUTE_MS)
+    issuer.wish = {}
+    issuer.published = false
+    await pass(10 * MINUTE_MS)
+    expect(manager.status().state).toBe('serving')
+    expect(issuer.countOf('issue')).toBeGreaterThan(1)
+  })
+
   it('is noticed while a renewal hangs, and what the renewal brings in the end is shown', async () => {
     const { boot, issuer, clock } = await world()
     issuer.wish = { notAfterMs: NOW_MS + 4 * MINUTE_MS }

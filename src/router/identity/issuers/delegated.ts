@@ -37,7 +37,8 @@ export function delegatedIssuer(options: DelegatedIssuerOptions): Issuer {
     const chain = fromPem(fetched.pem)
     const { notBeforeMs, notAfterMs } = parseCertificate(chain[0]!)
     // The last certificate of an order has no successor: a new order is due as early as a successor would have been.
-    const lastMs = star.endMs - (star.lifetimeS * 1000) / 2
+    // Never before half of this one's life, whatever end the server has set: orders must not chase each other.
+    const lastMs = Math.max(star.endMs - (star.lifetimeS * 1000) / 2, (notBeforeMs + notAfterMs) / 2)
     const renewAtMs = nextPollMs({ notBeforeMs, notAfterMs, ...star }) ?? lastMs
     return { names, chain, notBeforeMs, notAfterMs, renewAtMs, star }
   }

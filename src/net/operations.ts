@@ -1,4 +1,4 @@
-import { Fault, type FaultCode } from '../core/fault.ts'
+import { Fault, type FaultCode, reasonOf } from '../core/fault.ts'
 import { type HttpResponse, requestOverSocket, serveHttpOnSocket } from './http.ts'
 
 /** What may be asked of a running daemon, by name. Input and result survive JSON. */
@@ -21,8 +21,8 @@ export function serveOperations(socketPath: string, operations: OperationTable):
         const input = (body.length === 0 ? {} : JSON.parse(Buffer.from(body).toString())) as never
         return json(200, await operations[name]!(input))
       } catch (error) {
-        if (!(error instanceof Fault)) throw error
-        return json(409, { code: error.code, message: error.message })
+        if (error instanceof Fault) return json(409, { code: error.code, message: error.message })
+        return json(500, { message: `${name} failed by a bug of ours: ${reasonOf(error)}` })
       }
     },
   })

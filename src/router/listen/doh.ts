@@ -29,6 +29,8 @@ const CONNECTIONS_PER_CLIENT_MAX = 512
 /** RFC 9113 §6.5.2 recommends at least 100. */
 const STREAMS_MAX = 128
 const HEADER_LIST_BYTES_MAX = 16_384
+/** From one sign of life of a request to the next. Longer than any answer takes. */
+const BODY_MS_MAX = 2 * ANSWER_MS_MAX
 const IDLE_MS = 60_000
 /** How often HTTP/1.1 connections are looked at that take too long over a request. */
 const BOUNDS_CHECK_MS = 2_000
@@ -89,6 +91,8 @@ export function dohListener(at: Endpoint, material: TlsMaterial, context: Listen
     }
     const verdict = judgeRequest(request)
     if (verdict.kind !== 'body-wanted') return answer(client, verdict, send)
+    // A body that never comes would hold the stream, and the stream its connection, for ever.
+    stream.setTimeout(BODY_MS_MAX, () => stream.close(constants.NGHTTP2_CANCEL))
     readBody(stream, (body) => answer(client, judgeBody(body), send))
   }
 

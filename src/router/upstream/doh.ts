@@ -18,6 +18,7 @@ import { answerOf, isReplyTo, upstreamQuery } from './wire.ts'
 
 const MESSAGE_BYTES_MAX = 65_535
 const CONNECT_MS_MAX = 3_000
+const PING_MS_MAX = 1_000
 const IDLE_MS = 20_000
 /** RFC 8484 §4.1: id 0 lets HTTP caches share answers. */
 const DOH_ID = 0
@@ -71,7 +72,10 @@ class Connection implements WarmConnection {
       over.signal.addEventListener('abort', () => fail(over.signal.reason)),
     )
     const leftMs = Math.max(0, query.deadlineMs - performance.now())
-    const timer = setTimeout(() => over.abort(deadlineFault(this.#options.id)), leftMs)
+    const timer = setTimeout(() => {
+      over.abort(deadlineFault(this.#options.id))
+      void this.#proveAlive()
+    }, leftMs)
     try {
       return await Promise.race([this.#answer(query, over.signal), tooLate])
     } finally {
@@ -101,6 +105,14 @@ class Connection implements WarmConnection {
     const answer = answerOf(body, id, 'authenticated')
     const ageS = /^\d+$/.test(headers.age ?? '') ? Number(headers.age) : 0
     return ageS > 0 && answer.prepared ? { ...answer, prepared: aged(answer.prepared, ageS) } : answer
+  }
+
+  /** A link that is gone without a word leaves even a ping unanswered; the next question then gets a new connection. */
+  async #proveAlive(): Promise<void> {
+    const session = await this.#session.catch(() => undefined)
+    if (!session || session.closed || session.destroyed) return
+    const timer = setTimeout(() => session.destroy(), PING_MS_MAX)
+    session.ping(() => clearTimeout(timer))
   }
 
   #close(): void {

@@ -45,6 +45,7 @@ class Connection implements WarmConnection {
   readonly #onClose: () => void
   #unsent: Uint8Array[] = []
   #closed = false
+  #receivedMs = 0
   everConnected = false
 
   constructor(options: StreamUpstreamOptions, endpoint: Endpoint, onClose: () => void) {
@@ -85,10 +86,13 @@ class Connection implements WarmConnection {
       if (this.#closed) return fail(this.#lost())
       let id = randomId()
       while (this.#open.has(id)) id = (id + 1) & 0xffff
+      const sentMs = performance.now()
       const timer = setTimeout(
         () => {
           this.#open.delete(id)
           fail(deadlineFault(this.#options.id))
+          // Not a byte since: the link may be gone without a word, and our own writes would keep it for a quarter of an hour.
+          if (this.#receivedMs < sentMs) this.#close(undefined)
         },
         Math.max(0, query.deadlineMs - performance.now()),
       )
@@ -112,6 +116,7 @@ class Connection implements WarmConnection {
   }
 
   #read(chunk: Buffer): void {
+    this.#receivedMs = performance.now()
     this.#reader.push(chunk)
     for (let wire = this.#reader.next(); wire; wire = this.#reader.next()) {
       const reply = MessageView.over(wire)

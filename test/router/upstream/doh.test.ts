@@ -5,7 +5,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { createServer as createTcpServer } from 'node:net'
+import { connect as connectTcp, createServer as createTcpServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { TYPE } from '../../../src/dns/codes.ts'
@@ -248,6 +248,34 @@ describe('silence', () => {
     await expect(ask(upstream, queryWire('slow.example'), 60)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
     expect((await ask(upstream)).kind).toBe('answer')
     expect(server.sessions.length).toBe(1)
+  })
+
+  it('of the whole link, as after a new WAN address, ends the connection; a new one answers', async () => {
+    const server = await dohServer(answering)
+    let frozen = false
+    let passed = 0
+    const link = createTcpServer((near) => {
+      const far = connectTcp(server.endpoint)
+      const isFirst = ++passed === 1
+      near.on('data', (chunk) => void (isFirst && frozen ? undefined : far.write(chunk)))
+      far.on('data', (chunk) => void (isFirst && frozen ? undefined : near.write(chunk)))
+      for (const socket of [near, far])
+        socket.on('error', () => {}).on('close', () => [near, far].map((one) => one.destroy()))
+    })
+    const upstream = upstreamAt(await listenOn(link, LOOPBACK))
+    closeAfterTest(link)
+    await ask(upstream)
+    frozen = true
+    await expect(ask(upstream, queryWire('b.example'), 60)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
+    const isAnswered = (): Promise<boolean> =>
+      ask(upstream, queryWire('c.example'), 60).then(
+        () => true,
+        () => false,
+      )
+    // A second until the ping is given up.
+    const untilMs = performance.now() + 5_000
+    while (!(await isAnswered()) && performance.now() < untilMs) await settle()
+    expect(passed).toBe(2)
   })
 
   it('of a server that never shakes hands ends at the deadline too', async () => {

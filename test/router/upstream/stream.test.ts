@@ -101,10 +101,22 @@ describe.each(['tcp', 'tls'] as const)('over %s', (kind) => {
     expect(addressIn(await ask(upstream, queryWire('a.example')))).toEqual({ address: '192.0.2.1' })
   })
 
-  it('silence is Fault UPSTREAM_TIMEOUT at the deadline, and the connection stays', async () => {
+  it('silence is Fault UPSTREAM_TIMEOUT at the deadline, and the next question gets a new connection', async () => {
     const { server, upstream } = await open((wire, reply) => nameOf(wire) !== 'slow.example' && answering(wire, reply))
     await expect(ask(upstream, queryWire('slow.example'), 50)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
     expect(addressIn(await ask(upstream, queryWire('a.example')))).toEqual({ address: '192.0.2.1' })
+    expect(server.connections.length).toBe(2)
+  })
+
+  it('a question without an answer beside others that have one leaves the connection as it is', async () => {
+    const { server, upstream } = await open((wire, reply) => nameOf(wire) !== 'slow.example' && answering(wire, reply))
+    await ask(upstream, queryWire('a.example'))
+    const slow = expect(ask(upstream, queryWire('slow.example'), 100)).rejects.toMatchObject({
+      code: 'UPSTREAM_TIMEOUT',
+    })
+    await ask(upstream, queryWire('b.example'))
+    await slow
+    await ask(upstream, queryWire('c.example'))
     expect(server.connections.length).toBe(1)
   })
 

@@ -155,9 +155,9 @@ async function configOf(settings: SettingsOf<typeof ROUTER_SETTINGS>, file: stri
         directory: order.directory,
         eab: {
           kid: order.eab.kid,
-          key: await readSecret(at(order.eab['key-file']), 'identity.acme-order.eab.key-file'),
+          key: await readSecret(at(order.eab['key-file']), 'identity.acme-delegation.eab.key-file'),
         },
-        ...(await roots(order.trust, 'identity.acme-order.trust')),
+        ...(await roots(order.trust, 'identity.acme-delegation.trust')),
         lifetimeMs: order.lifetime,
         orderSpanMs: order['order-span'],
       },

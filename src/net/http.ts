@@ -187,7 +187,8 @@ function send(outgoing: Bindings['outgoing'], { status, headers, body }: HttpRes
   outgoing.statusCode = status
   for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value)
   // To HEAD the length is that of a GET's body (RFC 9110 §8.6), so none is told where the handler made no body.
-  if ((!isHead || bytes.length > 0) && status !== 204 && status !== 304) outgoing.setHeader('content-length', String(bytes.length))
+  if ((!isHead || bytes.length > 0) && status !== 204 && status !== 304)
+    outgoing.setHeader('content-length', String(bytes.length))
   if (isHead) outgoing.end()
   else outgoing.end(bytes)
 }

@@ -17,13 +17,7 @@ import { dohListener } from './listen/doh.ts'
 import type { EncryptedListener, Listener } from './listen/listener.ts'
 import { dotListener, tcpListener } from './listen/tcp.ts'
 import { udpListener } from './listen/udp.ts'
-import { withCache } from './resolve/cache.ts'
-import { chainOf } from './resolve/chain.ts'
-import { withDedup } from './resolve/dedup.ts'
-import { withGuard } from './resolve/guard.ts'
-import { withLocal } from './resolve/local.ts'
-import { createPool } from './resolve/pool.ts'
-import { createUpstream } from './upstream/url.ts'
+import { createResolving } from './resolving.ts'
 
 /** Answers under way when we stop get this long to leave. */
 const STOP_GRACE_MS = 2_000
@@ -62,17 +56,10 @@ export async function runRouter(
       presence = derive()
     }
 
-    const pool = createPool(
-      config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
-      context,
-    )
-    const cache = withCache({ bytesMax: config.cache.bytesMax, clock })
-    const chain = chainOf(
-      [withGuard(config.access.allow), withLocal(() => presence), cache.layer, withDedup()],
-      pool.resolver,
-    )
+    const resolving = await createResolving(config, { ...context, presence: () => presence })
+    started.push(resolving)
     for (const listener of listeners) {
-      await listener.start(chain)
+      await listener.start(resolving.resolver)
       started.push(listener)
       log.info({ transport: listener.transport, ...listener.endpoint }, 'listening')
     }
@@ -88,14 +75,12 @@ export async function runRouter(
         listeners: listeners.map(({ transport, endpoint }) => ({ transport, ...endpoint })),
         identity: identity.status(),
         presence,
-        upstreams: pool.status(),
-        cache: cache.status(),
+        ...resolving.status(),
       }),
       presence: () => presence,
       identity,
-      cache,
     })
-    const admin = await serveOperations(join(config.state, 'admin.sock'), operations)
+    const admin = await serveOperations(join(config.state, 'admin.sock'), { ...operations, ...resolving.operations })
     started.push({ stop: () => admin.close() })
 
     await identity.run(signal)

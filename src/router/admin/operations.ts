@@ -1,4 +1,5 @@
 import { Fault } from '../../core/fault.ts'
+import type { OperationTable } from '../../net/operations.ts'
 import { advertisement } from '../discovery/advertisement.ts'
 import type { Presence } from '../discovery/presence.ts'
 import type { IdentityManager, IdentityStatus } from '../identity/manager.ts'
@@ -15,22 +16,20 @@ export interface RouterStatus {
   readonly cache: CacheStatus
 }
 
-/** What people and programs may ask of a running router. CLI and HTTP are faces of this table and have no logic of their own. */
-export type Operations = Readonly<Record<OperationName, () => Promise<unknown>>>
-export const OPERATION_NAMES = ['status', 'advertise', 'identity-show', 'identity-renew', 'cache-flush'] as const
-export type OperationName = (typeof OPERATION_NAMES)[number]
-
 /** `renewed` is false when the operator has published nothing newer yet. */
 export interface RenewalResult extends IdentityStatus {
   readonly renewed: boolean
 }
 
+/**
+ * What people and programs may ask of a running router; resolving.ts adds what belongs to the chain. CLI and HTTP are
+ * faces of this table and have no logic of their own.
+ */
 export function createOperations(parts: {
   readonly status: () => RouterStatus
   readonly presence: () => Presence
   readonly identity: IdentityManager
-  readonly cache: { flush(): void }
-}): Operations {
+}): OperationTable {
   return {
     status: async () => parts.status(),
     advertise: async () => advertisement(parts.presence()),
@@ -41,10 +40,6 @@ export function createOperations(parts: {
       if (error) throw new Fault(error.code ?? 'ACME_REFUSED', error.message)
       const identity = parts.identity.status()
       return { renewed: identity.renewals > renewals, ...identity } satisfies RenewalResult
-    },
-    'cache-flush': async () => {
-      parts.cache.flush()
-      return {}
     },
   }
 }

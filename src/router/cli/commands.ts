@@ -28,14 +28,28 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
   demo: DEMO,
 }
 
-/** A verb that asks the running router and prints the answer. */
-function asking<T>(operation: string, summary: string, text: (answer: T) => string): Command {
+/** A verb that asks the running router and prints the answer. `words` names what follows the verb: `NAME`, `[NAME]`. */
+function asking<T>(
+  operation: string,
+  summary: string,
+  text: (answer: T) => string,
+  {
+    words,
+    options = {},
+    input: inputOf = () => ({}),
+  }: {
+    readonly words?: { readonly usage: string; readonly min: number; readonly max: number }
+    readonly options?: Command['options']
+    readonly input?: (input: Input) => object
+  } = {},
+): Command {
   return {
-    usage: '[--config FILE | --socket PATH] [--json]',
+    usage: `[--config FILE | --socket PATH] [--json]${words ? ` ${words.usage}` : ''}`,
     summary,
-    options: { config: CONFIG, socket: SOCKET, set: SET_OPTION, json: JSON_OPTION },
+    options: { config: CONFIG, socket: SOCKET, set: SET_OPTION, json: JSON_OPTION, ...options },
+    ...(words ? { words } : {}),
     async run(input) {
-      const answer = await askOperation<T>(await socketOf(input), operation)
+      const answer = await askOperation<T>(await socketOf(input), operation, inputOf(input))
       input.print(input.values.json === true ? JSON.stringify(answer, null, 2) : text(answer))
       return EXIT.OK
     },

@@ -6,7 +6,7 @@ import { RCODE } from '../../dns/codes.ts'
 import type { ExtendedError } from '../../dns/edns.ts'
 import type { MessageView } from '../../dns/view.ts'
 import type { Layer } from './chain.ts'
-import type { Answer, Outcome } from './resolver.ts'
+import type { Answer, Outcome, Query } from './resolver.ts'
 
 /** Caps of RFC 8767 §4 and RFC 2308 §5, in seconds. */
 const POSITIVE_TTL_S_MAX = 604_800
@@ -75,7 +75,7 @@ export function withCache(options: { readonly bytesMax: number; readonly clock: 
     id: 'cache',
     resolve(query, signal) {
       const { view } = query
-      const key = cacheKey(view)
+      const key = cacheKey(query)
       const entry = entries.get(key)
       if (entry) {
         const ageS = Math.floor((clock.monotonicMs() - entry.storedMs) / 1000)
@@ -99,9 +99,13 @@ export function withCache(options: { readonly bytesMax: number; readonly clock: 
   }
 }
 
-/** Name, type, class, and the two bits that change what an upstream answers (RFC 4035 §3.2, §4.9): DO and CD. */
-export function cacheKey(view: MessageView): string {
+/**
+ * Name, type, class, the two bits that change what an upstream answers (RFC 4035 §3.2, §4.9), DO and CD, and the scope of
+ * clients that are sent to other upstreams.
+ */
+export function cacheKey({ view, client }: Pick<Query, 'view' | 'client'>): string {
   const bits = (view.dnssecOk ? 1 : 0) | (view.checkingDisabled ? 2 : 0)
+  if (client.scope !== undefined) return `${view.questionKey}${bits}${client.scope}`
   return bits === 0 ? view.questionKey : view.questionKey + bits
 }
 

@@ -16,7 +16,7 @@ export function withDedup(): Layer {
   return (next) => ({
     id: 'dedup',
     resolve(query) {
-      const key = cacheKey(query.view)
+      const key = cacheKey(query)
       const under = flights.get(key)
       if (under) return under
       const outcome = next.resolve(query, NOBODYS_SIGNAL)

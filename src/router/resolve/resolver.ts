@@ -8,6 +8,8 @@ export interface Client {
   /** Textual IP address, IPv4-mapped addresses already shortened to IPv4. */
   readonly address: string
   readonly transport: Transport
+  /** Clients of one scope share cached answers; absent for all whose questions go the ordinary way. */
+  readonly scope?: string
 }
 
 /** What a listener makes out of bytes. */
@@ -37,6 +39,17 @@ export interface Answer {
 
 /** Never null: "send nothing" is a value with a reason. */
 export type Outcome = Answer | { readonly kind: 'drop'; readonly reason: 'not-allowed' | 'rate-limit' | 'malformed' }
+
+/** A line of `hearth why NAME`: what one layer would do with a question. */
+export interface Reason {
+  readonly layer: string
+  readonly says: string
+  /** True: the question ends here, the layers below are not asked. */
+  readonly decides: boolean
+}
+
+/** What a layer that has something to say offers beside itself. Nothing is asked and nothing changes. */
+export type Explain = (question: { readonly name: string; readonly type: number }, client: string) => Reason | undefined
 
 /** Every layer, every upstream, the whole chain. A hit answers in the same tick (design §3.3). */
 export interface Resolver {

@@ -250,7 +250,7 @@ describe('CACHE-4: DO and CD', () => {
     for (const wire of Object.values(variants)) await ask(wire)
     for (const wire of Object.values(variants)) await ask(wire)
     expect(upstream.asked).toBe(4)
-    expect(new Set(Object.values(variants).map((wire) => cacheKey(MessageView.over(wire)!))).size).toBe(4)
+    expect(new Set(Object.values(variants).map((wire) => cacheKey(queryOf(wire)))).size).toBe(4)
   })
 
   it('the size and options of an OPT make no difference', async () => {

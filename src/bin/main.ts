@@ -24,6 +24,7 @@ export async function main(
       print: (text) => void process.stdout.write(`${text}\n`),
       complain: (text) => void process.stderr.write(`${text}\n`),
       signal: stop.signal,
+      onHangup: (listener) => void process.on('SIGHUP', listener),
     },
   )
 }

@@ -8,6 +8,8 @@ export interface Input {
   readonly print: (text: string) => void
   /** Aborted by SIGINT or SIGTERM. */
   readonly signal: AbortSignal
+  /** Whoever listens is called at each SIGHUP; without a listener SIGHUP ends the program. */
+  readonly onHangup: (listener: () => void) => void
 }
 
 export interface Command {
@@ -69,6 +71,7 @@ export async function runProgram(
     readonly print: (text: string) => void
     readonly complain: (text: string) => void
     readonly signal: AbortSignal
+    readonly onHangup: (listener: () => void) => void
   },
 ): Promise<number> {
   const [first = '--help', second] = argv
@@ -109,6 +112,7 @@ export async function runProgram(
       words: positionals,
       print: io.print,
       signal: io.signal,
+      onHangup: io.onHangup,
     })
   } catch (error) {
     return complain(program.name, verb, error, io.complain)

@@ -8,7 +8,15 @@ export interface DaemonProgram<C extends { readonly log: LogLevel }> {
   /** Read when no --config is given. */
   readonly configFile: string
   load(file: string, overrides: readonly Override[]): Promise<C>
-  run(config: C, context: { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal }): Promise<void>
+  run(config: C, context: DaemonContext<C>): Promise<void>
+}
+
+export interface DaemonContext<C> {
+  readonly clock: Clock
+  readonly log: Log
+  readonly signal: AbortSignal
+  /** `reload` is called at each SIGHUP with what reads the settings again. */
+  readonly onReload: (reload: (load: () => Promise<C>) => void) => void
 }
 
 export function configOption(configFile: string): CommandOption {
@@ -23,12 +31,14 @@ export function daemonVerbs<C extends { readonly log: LogLevel }>(
   return {
     run: {
       usage: '[--config FILE] [--set PATH=VALUE]',
-      summary: 'run in the foreground until SIGINT or SIGTERM',
+      summary: 'run in the foreground until SIGINT or SIGTERM; SIGHUP reads the settings again',
       options: { config: configOption(configFile), set: SET_OPTION },
       async run(input) {
         const { file, overrides } = configArguments(input, configFile)
-        const config = await program.load(file, overrides)
-        await program.run(config, { clock: systemClock, log: createLog(config.log), signal: input.signal })
+        const load = (): Promise<C> => program.load(file, overrides)
+        const config = await load()
+        const onReload: DaemonContext<C>['onReload'] = (reload) => input.onHangup(() => reload(load))
+        await program.run(config, { clock: systemClock, log: createLog(config.log), signal: input.signal, onReload })
         return EXIT.OK
       },
     },

@@ -8,13 +8,20 @@ const PREFIX = '/v1/'
 /** The largest list of a CLI call; see PAGE_MAX of the operations. */
 const BODY_BYTES_MAX = 1024 * 1024
 
-/** Serves the table on a unix socket that only this user can open: `POST /v1/NAME` with the input as JSON. */
-export function serveOperations(socketPath: string, operations: OperationTable): Promise<{ close(): Promise<void> }> {
+/**
+ * Serves the table on a unix socket that only this user can open: `POST /v1/NAME` with the input as JSON. The table is
+ * asked for each time, because a reload may have replaced it.
+ */
+export function serveOperations(
+  socketPath: string,
+  tableOf: () => OperationTable,
+): Promise<{ close(): Promise<void> }> {
   return serveHttpOnSocket({
     path: socketPath,
     bodyBytesMax: BODY_BYTES_MAX,
     async handler({ method, path, body }): Promise<HttpResponse> {
       const name = path.startsWith(PREFIX) ? path.slice(PREFIX.length) : ''
+      const operations = tableOf()
       if (!Object.hasOwn(operations, name)) return json(404, { message: `there is no operation at ${path}` })
       if (method !== 'POST') return json(405, { message: 'use POST' })
       try {

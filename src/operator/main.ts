@@ -96,7 +96,7 @@ export async function runOperator(
     log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
 
     const operations = createOperations({ registry, authorities, baseUrl: config.baseUrl })
-    const admin = await serveOperations(join(config.state, 'admin.sock'), operations)
+    const admin = await serveOperations(join(config.state, 'admin.sock'), () => operations)
     started.push(() => admin.close())
 
     await publisher.resume()

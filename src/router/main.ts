@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../core/clock.ts'
+import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
 import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
@@ -13,13 +15,11 @@ import { derivePresence } from './discovery/derive.ts'
 import type { Presence } from './discovery/presence.ts'
 import { delegatedIssuer } from './identity/issuers/delegated.ts'
 import { IdentityManager } from './identity/manager.ts'
-import { dohListener } from './listen/doh.ts'
-import type { EncryptedListener, Listener } from './listen/listener.ts'
-import { dotListener, tcpListener } from './listen/tcp.ts'
-import { udpListener } from './listen/udp.ts'
+import { ANSWER_MS_MAX } from './listen/listener.ts'
+import { Listening } from './listening.ts'
+import type { Resolver } from './resolve/resolver.ts'
 import { createResolving } from './resolving.ts'
 
-/** Answers under way when we stop get this long to leave. */
 const STOP_GRACE_MS = 2_000
 const LOOK_AT_ADDRESSES_MS = 30_000
 /** A whole system store has some 150. */
@@ -27,52 +27,83 @@ const ANCHORS_MAX = 1_000
 
 /** The router, from settings to the moment the signal says stop. Throws a Fault when it cannot start. */
 export async function runRouter(
-  config: RouterConfig,
-  { clock, log, signal }: { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal },
+  settings: RouterConfig,
+  { clock, log, signal, onReload }: DaemonContext<RouterConfig>,
 ): Promise<void> {
+  let config = settings
+  const context = { clock, log }
   const lock = await lockDirectory(config.state)
   const started: { stop(graceMs: number): Promise<void> }[] = [{ stop: () => lock.release() }]
   try {
     const identity = createIdentity(
       config,
-      { clock, log },
-      (material) => presentOn(encrypted, material),
+      context,
+      (material) => listening.present(material),
       () => refresh(),
     )
     const material = await identity.start()
 
-    const context = { clock, log }
-    const encrypted: EncryptedListener[] = [
-      ...config.listen.dot.map((at) => dotListener(at, material, context)),
-      ...config.listen.doh.map((at) => dohListener(at, material, context)),
-    ]
-    const plain: Listener[] = config.listen.do53.flatMap((at) => [udpListener(at, context), tcpListener(at, context)])
-    const listeners = [...plain, ...encrypted]
-
+    const chain: Resolver = {
+      id: 'chain',
+      resolve: (query, abandoned) => resolving.resolver.resolve(query, abandoned),
+    }
+    const listening = new Listening(context, chain, material)
     const derive = (): Presence =>
-      derivePresence({ name: config.identity.name, ...config.advertise }, listeners, identity.identity)
+      derivePresence({ name: config.identity.name, ...config.advertise }, listening.listeners, identity.identity)
     let presence = derive()
     const refresh = (): void => {
       presence = derive()
     }
 
-    const resolving = await createResolving(config, { ...context, presence: () => presence })
-    started.push(resolving)
-    for (const listener of listeners) {
-      await listener.start(resolving.resolver)
-      started.push(listener)
-      log.info({ transport: listener.transport, ...listener.endpoint }, 'listening')
-    }
+    let resolving = await createResolving(config, { ...context, presence: () => presence })
+    started.push({ stop: () => resolving.stop() })
+    await listening.apply(config.listen)
+    started.push(listening)
     refresh()
     // Interfaces come up after us and are renumbered without telling us.
-    const looking = setInterval(refresh, LOOK_AT_ADDRESSES_MS)
+    const looking = setInterval(() => {
+      listening.apply(config.listen).then(refresh, (error: unknown) => log.error(explain(error), 'a listener is lost'))
+    }, LOOK_AT_ADDRESSES_MS)
     started.push({ stop: async () => clearInterval(looking) })
+
+    /** The new settings hold whole, or not at all. */
+    const apply = async (next: RouterConfig): Promise<void> => {
+      const successor = await createResolving(next, { ...context, presence: () => presence, former: resolving })
+      try {
+        await listening.apply(next.listen)
+      } catch (error) {
+        await successor.stop()
+        throw error
+      }
+      if (!isDeepStrictEqual([next.state, next.identity], [config.state, config.identity]))
+        log.warn('`state` and `identity` of the new settings hold from the next start on')
+      const former = resolving
+      config = { ...next, state: config.state, identity: config.identity }
+      resolving = successor
+      log.level = config.log
+      refresh()
+      // What it was asked, it still answers; nobody waits longer than that.
+      void clock
+        .sleep(ANSWER_MS_MAX, signal)
+        .catch(() => {})
+        .then(() => former.stop())
+    }
+    onReload(
+      oneAtATime(async (load) => {
+        try {
+          await apply(await load())
+          log.info('the new settings are in force')
+        } catch (error) {
+          log.error(explain(error), 'the new settings are not taken, the old ones stay in force')
+        }
+      }),
+    )
 
     const startedMs = clock.monotonicMs()
     const operations = createOperations({
       status: () => ({
         uptimeS: Math.round((clock.monotonicMs() - startedMs) / 1000),
-        listeners: listeners.map(({ transport, endpoint }) => ({ transport, ...endpoint })),
+        listeners: listening.listeners.map(({ transport, endpoint }) => ({ transport, ...endpoint })),
         identity: identity.status(),
         presence,
         ...resolving.status(),
@@ -80,7 +111,10 @@ export async function runRouter(
       presence: () => presence,
       identity,
     })
-    const admin = await serveOperations(join(config.state, 'admin.sock'), { ...operations, ...resolving.operations })
+    const admin = await serveOperations(join(config.state, 'admin.sock'), () => ({
+      ...operations,
+      ...resolving.operations,
+    }))
     started.push({ stop: () => admin.close() })
 
     await identity.run(signal)
@@ -88,6 +122,21 @@ export async function runRouter(
     // Last in, first out; one that fails to stop must not keep the others.
     for (const part of started.toReversed())
       await part.stop(STOP_GRACE_MS).catch((error: unknown) => log.error(explain(error), 'a part did not stop cleanly'))
+  }
+}
+
+/** Calls made while one is under way wait for it; of several that wait, the last one counts. */
+function oneAtATime<T>(work: (input: T) => Promise<void>): (input: T) => void {
+  let waiting: T[] = []
+  let busy = false
+  const run = async (): Promise<void> => {
+    busy = true
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) await work(next)
+    busy = false
+  }
+  return (input) => {
+    waiting = [input]
+    if (!busy) void run()
   }
 }
 
@@ -116,19 +165,4 @@ function createIdentity(
     clock,
     log,
   })
-}
-
-/** All listeners show the new certificate, or all go on with the old one. */
-function presentOn(listeners: readonly EncryptedListener[], material: TlsMaterial): void {
-  const before: { listener: EncryptedListener; material: TlsMaterial }[] = []
-  try {
-    for (const listener of listeners) {
-      const old = listener.material
-      listener.setMaterial(material)
-      before.push({ listener, material: old })
-    }
-  } catch (error) {
-    for (const { listener, material: old } of before) listener.setMaterial(old)
-    throw error
-  }
 }

@@ -21,9 +21,17 @@ export interface Resolving {
   stop(): Promise<void>
 }
 
+export interface ResolvingContext {
+  readonly clock: Clock
+  readonly log: Log
+  readonly presence: () => Presence
+  /** What is replaced; it goes on answering meanwhile. */
+  readonly former?: Resolving
+}
+
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence }: { readonly clock: Clock; readonly log: Log; readonly presence: () => Presence },
+  { clock, log, presence }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
   const pool = createPool(

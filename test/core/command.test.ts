@@ -45,6 +45,7 @@ async function run(...argv: readonly string[]): Promise<{ code: number; printed:
     print: (text) => printed.push(text),
     complain: (text) => complained.push(text),
     signal: new AbortController().signal,
+    onHangup: () => {},
   })
   return { code, printed: printed.join('\n'), complained: complained.join('\n') }
 }
@@ -182,6 +183,7 @@ describe('configArguments', () => {
     words: [],
     print: () => {},
     signal: new AbortController().signal,
+    onHangup: () => {},
   })
 
   it('is the named file or the usual one, and what overrules it', () => {

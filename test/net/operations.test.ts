@@ -11,11 +11,11 @@ let server: { close(): Promise<void> }
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hearth-operations-'))
   socket = join(directory, 'admin.sock')
-  server = await serveOperations(socket, {
+  server = await serveOperations(socket, () => ({
     add: async ({ a, b }: { a: number; b: number }) => a + b,
     refuse: () => Promise.reject(new Fault('DELEGATION_MISSING', 'no such name')),
     break: () => Promise.reject(new TypeError('x is undefined')),
-  })
+  }))
 })
 afterAll(async () => {
   await server.close()

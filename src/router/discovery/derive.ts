@@ -22,7 +22,8 @@ export function derivePresence(
 ): Presence {
   const of = (transport: Transport): Endpoint[] =>
     listeners.filter((listener) => listener.transport === transport).map(({ endpoint }) => endpoint)
-  const plain = of('udp')
+  // As the settings have it: UDP has a listener for each address (listening.ts).
+  const plain = of('tcp')
   const addresses = settings.addresses ?? [...new Set(plain.flatMap(({ host }) => lanAddresses(host)))]
   // A record names one port for all addresses, so an endpoint counts only where it answers at every one of them. Addresses
   // from the settings are taken as they are: only the user knows what stands in front of us.

@@ -1,18 +1,29 @@
 import { hostPort } from '../../core/fields.ts'
-import { list, type SettingsOf, section } from '../../core/settings.ts'
+import { checked, list, type SettingsOf, section } from '../../core/settings.ts'
+import { endpointText } from '../../net/bind.ts'
 
 const LISTENERS_MAX = 16
 
-export const LISTEN_SETTINGS = section('where to answer', {
-  do53: list('plain DNS, UDP and TCP', hostPort('', { defaultPort: 53 }), {
-    max: LISTENERS_MAX,
-    default: ['127.0.0.1:5453'],
+export const LISTEN_SETTINGS = checked(
+  section('where to answer', {
+    do53: list('plain DNS, UDP and TCP', hostPort('', { defaultPort: 53 }), {
+      max: LISTENERS_MAX,
+      default: ['127.0.0.1:5453'],
+    }),
+    dot: list('DNS over TLS', hostPort('', { defaultPort: 853 }), { max: LISTENERS_MAX, default: ['127.0.0.1:8853'] }),
+    doh: list('DNS over HTTPS', hostPort('', { defaultPort: 443 }), {
+      max: LISTENERS_MAX,
+      default: ['127.0.0.1:8443'],
+    }),
   }),
-  dot: list('DNS over TLS', hostPort('', { defaultPort: 853 }), { max: LISTENERS_MAX, default: ['127.0.0.1:8853'] }),
-  doh: list('DNS over HTTPS', hostPort('', { defaultPort: 443 }), {
-    max: LISTENERS_MAX,
-    default: ['127.0.0.1:8443'],
-  }),
-})
+  (settings, complain) => {
+    for (const transport of ['do53', 'dot', 'doh'] as const) {
+      const texts = settings[transport].map(endpointText)
+      // Port 0 is another one each time.
+      const twice = texts.findIndex((text, index) => texts.indexOf(text) < index && !text.endsWith(':0'))
+      if (twice >= 0) complain([transport, twice], `${texts[twice]} is listed twice`)
+    }
+  },
+)
 
 export type ListenConfig = SettingsOf<typeof LISTEN_SETTINGS>

@@ -12,7 +12,7 @@ const { chain } = await authority.leaf({ dnsNames: ['dns.test'] })
 const identity = { names: ['dns.test'], chain, notBeforeMs: NOW_MS, notAfterMs: NOW_MS + 3_600_000, renewAtMs: NOW_MS }
 
 const at = (transport: Transport, host: string, port: number) => ({ transport, endpoint: { host, port } })
-const lan = [at('udp', '192.168.1.1', 53), at('udp', 'fd00::1', 53)]
+const lan = [at('tcp', '192.168.1.1', 53), at('tcp', 'fd00::1', 53)]
 const derive = (listeners: Parameters<typeof derivePresence>[1], settings = {}) =>
   derivePresence({ ...SETTINGS, ...settings }, listeners, identity)
 
@@ -36,7 +36,7 @@ describe('an encrypted endpoint', () => {
   })
 
   it('is named at addresses from the settings as it is', () => {
-    const presence = derive([at('udp', '0.0.0.0', 53), at('dot', '172.17.0.2', 853)], { addresses: ['192.168.1.1'] })
+    const presence = derive([at('tcp', '0.0.0.0', 53), at('dot', '172.17.0.2', 853)], { addresses: ['192.168.1.1'] })
     expect(presence.endpoints.map(({ port }) => port)).toEqual([853])
   })
 })

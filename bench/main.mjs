@@ -1,4 +1,5 @@
-// The benchmarks: `npm run bench -- dns [--rounds N] [--seconds S] [--rows a,b] [--json FILE]`. Linux only.
+// The benchmarks: `npm run bench -- dns [--rounds N] [--seconds S] [--rows a,b] [--peers a,b] [--small] [--json FILE]`.
+// Linux only. `--small` runs hearth with the memory flags of a small router.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { benchDns, ROWS } from './dns.mjs'
@@ -7,7 +8,7 @@ import { detailTable, ratioRows, ratioTable } from './report.mjs'
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
 const LATER = ['operator', 'ca']
-const USAGE = `usage: npm run bench -- dns [--rounds N] [--seconds S] [--rows ROW,ROW] [--json FILE]
+const USAGE = `usage: npm run bench -- dns [--rounds N] [--seconds S] [--rows ROW,ROW] [--peers NAME,NAME] [--small] [--json FILE]
 rows: ${ROWS.join(' ')}`
 
 process.exit(await main())
@@ -37,6 +38,8 @@ function argumentsOf(argv) {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2.5' },
     rows: { type: 'string', default: ROWS.join(',') },
+    peers: { type: 'string' },
+    small: { type: 'boolean', default: false },
     json: { type: 'string' },
   }
   try {
@@ -46,7 +49,14 @@ function argumentsOf(argv) {
     if (!(seconds > 0)) return '--seconds: expected a number above 0'
     const unknown = rows.find((row) => !ROWS.includes(row))
     if (unknown !== undefined) return `--rows: there is no row ${unknown}\n${USAGE}`
-    return { rounds, seconds, rows, ...(values.json ? { json: values.json } : {}) }
+    return {
+      rounds,
+      seconds,
+      rows,
+      small: values.small,
+      ...(values.peers === undefined ? {} : { peers: values.peers.split(',') }),
+      ...(values.json ? { json: values.json } : {}),
+    }
   } catch (error) {
     return `${error.message}\n${USAGE}`
   }

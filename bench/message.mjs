@@ -19,6 +19,13 @@ export const QUERIES = Array.from({ length: NAMES }, (_, index) => {
   return Buffer.concat([Buffer.from('000001000001000000000001', 'hex'), name, Buffer.from('00010001', 'hex'), OPT])
 })
 
+/** A question nobody asked before, in this run or another: `prefix` is of this process, `number` counts. */
+export function newQuery(prefix, number) {
+  const query = Buffer.from(QUERIES[0])
+  query.write((prefix + number.toString(36).padStart(6, '0')).slice(0, 9), HEADER_BYTES + 1, 'latin1')
+  return query
+}
+
 /** Ids are given out in turn, so the id says which name was asked for. */
 export function queryOf(id) {
   return QUERIES[id % NAMES]

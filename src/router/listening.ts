@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { explain } from '../core/log.ts'
 import { type Endpoint, endpointText } from '../net/bind.ts'
 import type { TlsMaterial } from '../net/tls.ts'
-import { dohListener } from './listen/doh.ts'
+import { dohListener, type Http2Choice } from './listen/doh.ts'
 import type { EncryptedListener, Listener, ListenerContext } from './listen/listener.ts'
 import { dotListener, tcpListener } from './listen/tcp.ts'
 import { udpListener } from './listen/udp.ts'
@@ -17,6 +17,8 @@ interface Wanted {
   readonly at: Endpoint
   /** One of the addresses that `0.0.0.0` or `::` stands for: it may go, or not be ready yet, without being a failure. */
   readonly isOneOfAll?: boolean
+  /** For DoH: another choice is another listener. */
+  readonly http2?: Http2Choice
 }
 
 interface Open extends Wanted {
@@ -99,7 +101,7 @@ export class Listening {
     const started: Open[] = []
     try {
       for (const one of wanted) {
-        const listener = this.#create(one.transport, one.at)
+        const listener = this.#create(one)
         try {
           await listener.start(this.#resolver)
         } catch (error) {
@@ -117,7 +119,7 @@ export class Listening {
     }
   }
 
-  #create(transport: Transport, at: Endpoint): Listener {
+  #create({ transport, at, http2 }: Wanted): Listener {
     switch (transport) {
       case 'udp':
         return udpListener(at, this.#context)
@@ -126,17 +128,17 @@ export class Listening {
       case 'dot':
         return dotListener(at, this.#material, this.#context)
       case 'doh':
-        return dohListener(at, this.#material, this.#context)
+        return dohListener(at, this.#material, this.#context, http2)
     }
   }
 }
 
-function wantedBy({ do53, dot, doh }: ListenConfig): Wanted[] {
+function wantedBy({ do53, dot, doh, http2 }: ListenConfig): Wanted[] {
   return [
     ...do53.flatMap(udpWantedBy),
     ...do53.map((at): Wanted => ({ transport: 'tcp', at })),
     ...dot.map((at): Wanted => ({ transport: 'dot', at })),
-    ...doh.map((at): Wanted => ({ transport: 'doh', at })),
+    ...doh.map((at): Wanted => ({ transport: 'doh', at, http2 })),
   ]
 }
 
@@ -157,7 +159,7 @@ const ANY_IPV4 = '0.0.0.0'
 const ANY = '::'
 
 function isSame(a: Wanted, b: Wanted): boolean {
-  return a.transport === b.transport && endpointText(a.at) === endpointText(b.at)
+  return a.transport === b.transport && a.http2 === b.http2 && endpointText(a.at) === endpointText(b.at)
 }
 
 function isEncrypted(listener: Listener): listener is EncryptedListener {

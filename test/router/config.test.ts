@@ -69,6 +69,7 @@ describe('a good file', () => {
         do53: [{ host: '127.0.0.1', port: 5453 }],
         dot: [{ host: '127.0.0.1', port: 8853 }],
         doh: [{ host: '127.0.0.1', port: 8443 }],
+        http2: 'own',
       },
       access: { allow: ['lan'] },
       upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],

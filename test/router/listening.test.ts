@@ -21,7 +21,7 @@ beforeAll(async () => {
   other = await authority.material({ dnsNames: ['two.test'] })
 })
 
-const NOTHING: ListenConfig = { do53: [], dot: [], doh: [] }
+const NOTHING: ListenConfig = { do53: [], dot: [], doh: [], http2: 'own' }
 const at = (port: number, host = '127.0.0.1') => ({ host, port })
 
 function listening(): Listening {
@@ -53,6 +53,19 @@ describe('a reload of `listen`', () => {
     expect(await answers(client.ask(QUERY))).toEqual(ANSWER)
     expect(await answers(askUdp(at(second), QUERY))).toEqual(ANSWER)
     expect(await answers((await tcpClient(at(second))).ask(QUERY))).toEqual(ANSWER)
+  })
+
+  it('another `http2` is another listener at the same address', async () => {
+    const port = await closedPort()
+    const all = listening()
+    await all.apply({ ...NOTHING, doh: [at(port)] })
+    const [own] = all.listeners
+    await all.apply({ ...NOTHING, doh: [at(port)], http2: 'node' })
+    const [node] = all.listeners
+    expect(node).not.toBe(own)
+    expect((await tlsSocket(at(port), { ALPNProtocols: ['h2'] })).alpnProtocol).toBe('h2')
+    await all.apply({ ...NOTHING, doh: [at(port)], http2: 'node' })
+    expect(all.listeners).toEqual([node])
   })
 
   it('closes what is no longer wanted', async () => {

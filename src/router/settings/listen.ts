@@ -1,4 +1,4 @@
-import { hostPort } from '../../core/fields.ts'
+import { choice, hostPort } from '../../core/fields.ts'
 import { checked, list, type SettingsOf, section } from '../../core/settings.ts'
 import { endpointText } from '../../net/bind.ts'
 
@@ -14,6 +14,9 @@ export const LISTEN_SETTINGS = checked(
     doh: list('DNS over HTTPS', hostPort('', { defaultPort: 443 }), {
       max: LISTENERS_MAX,
       default: ['127.0.0.1:8443'],
+    }),
+    http2: choice('who speaks HTTP/2 for DNS over HTTPS: our own server, or the one of Node.js', ['own', 'node'], {
+      default: 'own',
     }),
   }),
   (settings, complain) => {

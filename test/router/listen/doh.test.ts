@@ -8,7 +8,7 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { RCODE, TYPE } from '../../../src/dns/codes.ts'
 import { buildMessage, type Message, parseMessage } from '../../../src/dns/message.ts'
 import { type Endpoint, endpointText } from '../../../src/net/bind.ts'
-import { dohListener } from '../../../src/router/listen/doh.ts'
+import { dohListener, type Http2Choice } from '../../../src/router/listen/doh.ts'
 import type { EncryptedListener } from '../../../src/router/listen/listener.ts'
 import { withCache } from '../../../src/router/resolve/cache.ts'
 import { withGuard } from '../../../src/router/resolve/guard.ts'
@@ -48,10 +48,10 @@ beforeAll(async () => {
 
 async function started(
   resolver: Resolver,
-  options: { log?: typeof silentLog; at?: Endpoint } = {},
+  options: { log?: typeof silentLog; at?: Endpoint; http2?: Http2Choice } = {},
 ): Promise<EncryptedListener> {
-  const { log = silentLog, at = LOOPBACK } = options
-  const listener = dohListener(at, await authority.material(), { clock: systemClock, log })
+  const { log = silentLog, at = LOOPBACK, http2 = 'own' } = options
+  const listener = dohListener(at, await authority.material(), { clock: systemClock, log }, http2)
   await listener.start(resolver)
   onTestFinished(() => listener.stop(0))
   return listener
@@ -126,14 +126,18 @@ function http1Agent(): Agent {
 }
 
 const CLIENTS = {
-  'HTTP/2': (at: Endpoint): Ask => {
-    const session = http2Session(at)
-    return (asking) => askHttp2(session, asking)
-  },
+  'HTTP/2': overHttp2,
+  'HTTP/2 of Node': overHttp2,
   'HTTP/1.1': (at: Endpoint): Ask => {
     const agent = http1Agent()
     return (asking) => askHttp1(agent, at, asking)
   },
+}
+const choiceOf = (version: string): Http2Choice => (version === 'HTTP/2 of Node' ? 'node' : 'own')
+
+function overHttp2(at: Endpoint): Ask {
+  const session = http2Session(at)
+  return (asking) => askHttp2(session, asking)
 }
 
 const get = (wire: Uint8Array): Asking => ({
@@ -142,9 +146,9 @@ const get = (wire: Uint8Array): Asking => ({
 })
 const post = (wire: Uint8Array): Asking => ({ method: 'POST', headers: { 'content-type': DNS_MESSAGE }, body: wire })
 
-describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
+describe.each(['HTTP/2', 'HTTP/2 of Node', 'HTTP/1.1'] as const)('%s', (version) => {
   const open = async (resolver: Resolver, options: Parameters<typeof started>[1] = {}) => {
-    const listener = await started(resolver, options)
+    const listener = await started(resolver, { http2: choiceOf(version), ...options })
     return { listener, ask: CLIENTS[version](listener.endpoint) }
   }
 
@@ -260,7 +264,7 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
 
   it('DDR-5: an address as authority is accepted, v4 and v6, with and without port', async () => {
     const { ask, listener } = await open(resolverOf(answering))
-    const name = version === 'HTTP/2' ? ':authority' : 'host'
+    const name = version === 'HTTP/1.1' ? 'host' : ':authority'
     for (const authorityText of [
       '192.168.1.1',
       '192.168.1.1:443',
@@ -277,6 +281,12 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
     const { ask } = await open(withGuard(['192.0.2.0/24'])(resolverOf(answering)))
     const { status, body } = await ask(post(queryWire('a.example')))
     expect([status, body.toString()]).toEqual([403, 'not for you'])
+  })
+
+  it('a client over its rate gets 429 and when to come back', async () => {
+    const { ask } = await open(resolverOf(() => ({ kind: 'drop', reason: 'rate-limit' })))
+    const { status, headers } = await ask(post(queryWire('a.example')))
+    expect([status, headers['retry-after'], headers['content-type']]).toEqual([429, '2', 'text/plain'])
   })
 
   it.each([
@@ -331,9 +341,9 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('%s', (version) => {
   })
 })
 
-describe('HTTP/2', () => {
+describe.each(['own', 'node'] as const)('HTTP/2: %s', (http2) => {
   it('RFC 8484 section 4.1.1: the GET vector', async () => {
-    const { endpoint } = await started(resolverOf(answering))
+    const { endpoint } = await started(resolverOf(answering), { http2 })
     const reply = await askHttp2(http2Session(endpoint), {
       path: '/dns-query?dns=AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB',
       headers: { accept: DNS_MESSAGE },
@@ -348,7 +358,7 @@ describe('HTTP/2', () => {
         ? new Promise((resolve) => (deliver = () => resolve(answering(query))))
         : answering(query),
     )
-    const { endpoint } = await started(resolver)
+    const { endpoint } = await started(resolver, { http2 })
     const session = http2Session(endpoint)
     for (let round = 1; round <= 3; round++) {
       const stream = session.request({ ':method': 'POST', ':path': '/dns-query', 'content-type': DNS_MESSAGE })
@@ -363,7 +373,7 @@ describe('HTTP/2', () => {
   })
 
   it('a body too large is refused before it has all come, and the rest of it is not waited for', async () => {
-    const { endpoint } = await started(resolverOf(answering))
+    const { endpoint } = await started(resolverOf(answering), { http2 })
     const stream = http2Session(endpoint).request({
       ':method': 'POST',
       ':path': '/dns-query',
@@ -378,7 +388,7 @@ describe('HTTP/2', () => {
   })
 
   it('announces its bounds', async () => {
-    const { endpoint } = await started(resolverOf(answering))
+    const { endpoint } = await started(resolverOf(answering), { http2 })
     const session = http2Session(endpoint)
     await within('the settings', once(session, 'remoteSettings'))
     expect(session.remoteSettings).toMatchObject({
@@ -389,7 +399,7 @@ describe('HTTP/2', () => {
   })
 
   it('something else than HTTP/2 under its name ends that connection only', async () => {
-    const { endpoint } = await started(resolverOf(answering))
+    const { endpoint } = await started(resolverOf(answering), { http2 })
     const socket = await tlsSocket(endpoint, { ALPNProtocols: ['h2'] })
     socket.on('error', () => {})
     socket.write('GET / HTTP/1.1\r\n\r\n')

@@ -131,7 +131,7 @@ export class TestSocket extends Duplex {
   }
 
   /** The frames that were written since the last call. */
-  take(): Frame[] {
+  takeFrames(): Frame[] {
     return framesOf(Buffer.concat(this.writes.splice(0)))
   }
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../core/clock.ts'
-import { Connection, type Handler, type Shared } from './connection.ts'
+import { Connection } from './connection.ts'
+import type { Handler, Shared } from './handler.ts'
 import { SWEEP_MS } from './limits.ts'
 import { gatherBuffer } from './output.ts'
 
@@ -48,8 +49,7 @@ export class Http2Server {
       for (;;) {
         await this.#clock.sleep(SWEEP_MS, sweeping.signal)
         this.#shared.date = new Date(this.#clock.nowMs()).toUTCString()
-        const nowMs = this.#clock.monotonicMs()
-        for (const connection of this.#connections) connection.sweep(nowMs)
+        for (const connection of this.#connections) connection.sweep()
       }
     } catch (error) {
       if (error !== NOBODY_LEFT) throw error

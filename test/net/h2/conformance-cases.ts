@@ -178,6 +178,7 @@ export const CASES: readonly Case[] = [
     ['an even stream', protocol, get(2)],
     ['a stream lower than one before it', protocol, get(5), get(3)],
     ['HEADERS on stream 0', protocol, get(0)],
+    ['DATA on a stream that would be ours to open', protocol, get(5), data(2, Buffer.from('x'))],
   ),
   ...rule('9113 5.1.2', [
     'more streams than allowed',

@@ -49,7 +49,8 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number, tar
     const at = bit >> 3
     // Ones behind the end: padding then looks like the end-of-string symbol, which no short code begins.
     const next = at + 1 < end ? bytes[at + 1]! : 0xff
-    const quick = QUICK[(((bytes[at]! << 8) | next) >> (8 - (bit & 7))) & 0xff]!
+    const window = (((bytes[at]! << 8) | next) >> (8 - (bit & 7))) & 0xff
+    const quick = QUICK[window]!
     if (quick !== 0) {
       bit += quick >> 8
       if (bit > bitsEnd) return -1
@@ -58,7 +59,7 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number, tar
       const ones = (1 << (bitsEnd - bit)) - 1
       return (bytes[at]! & ones) === ones ? length : -1
     } else {
-      const symbol = longSymbol(bytes, bit, bitsEnd)
+      const symbol = longSymbol(bytes, bit + QUICK_BITS, bitsEnd, window)
       if (symbol < 0 || symbol === END_OF_STRING) return -1
       bit += CODE_LENGTHS[symbol]!
       target[length++] = symbol
@@ -67,12 +68,12 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number, tar
   return length
 }
 
-function longSymbol(bytes: Uint8Array, start: number, bitsEnd: number): number {
-  let code = 0
-  for (let bits = 1; bits <= CODE_BITS_MAX && start + bits <= bitsEnd; bits++) {
-    const bit = start + bits - 1
-    code = code * 2 + ((bytes[bit >> 3]! >> (7 - (bit & 7))) & 1)
-    const offset = code - FIRST_CODE[bits]!
+/** `code`: the bits before `start`, which are not all of a code yet. */
+function longSymbol(bytes: Uint8Array, start: number, bitsEnd: number, code: number): number {
+  let longer = code
+  for (let bit = start, bits = QUICK_BITS + 1; bits <= CODE_BITS_MAX && bit < bitsEnd; bit++, bits++) {
+    longer = longer * 2 + ((bytes[bit >> 3]! >> (7 - (bit & 7))) & 1)
+    const offset = longer - FIRST_CODE[bits]!
     if (offset >= 0 && offset < CODE_COUNT[bits]!) return SYMBOLS[FIRST_SYMBOL[bits]! + offset]!
   }
   return -1

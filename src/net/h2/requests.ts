@@ -102,7 +102,8 @@ export class Requests {
     if (data.length === 0 && !endStream) this.#around.floods.quiet(this.nowMs)
     stream.bodyBytes += data.length
     if (!stream.handed && data.length > 0) {
-      stream.body.push(data)
+      if (stream.body) stream.body.push(data)
+      else stream.body = [data]
       this.#around.received.hold(data.length)
     }
     if (endStream) this.#onBodyEnd(stream)
@@ -193,8 +194,8 @@ export class Requests {
   /** Hands over the body, as much of it as there is. */
   #finish(stream: Stream): void {
     const { body } = stream
-    const whole = body.length === 1 ? body[0]! : body.length === 0 ? EMPTY : Buffer.concat(body)
-    stream.body = []
+    const whole = !body ? EMPTY : body.length === 1 ? body[0]! : Buffer.concat(body)
+    stream.body = undefined
     this.#around.received.release(whole.length)
     let reply: Reply | Promise<Reply>
     try {
@@ -245,7 +246,7 @@ export class Requests {
     this.#streams.delete(stream.id)
     this.#closed.add(stream.id, how)
     this.#around.sender.forget(stream)
-    for (const { length } of stream.body) this.#around.received.release(length)
+    if (stream.body) for (const { length } of stream.body) this.#around.received.release(length)
     if (!stream.answering) return
     stream.gone = true
     this.#abandoned++

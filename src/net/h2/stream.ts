@@ -17,7 +17,8 @@ export class Stream {
   answering = false
   /** Nobody waits for the answer any more. */
   gone = false
-  body: Buffer[] = []
+  /** What has come of its body. Undefined for the many requests without one. */
+  body: Buffer[] | undefined
   bodyBytes = 0
   /** The part of the answer that no window lets through. */
   rest: Buffer | undefined

@@ -147,7 +147,11 @@ export class Requests {
 
   /** The connection is over. */
   forgetAll(): void {
-    for (const stream of this.#streams.values()) stream.gone = true
+    for (const stream of this.#streams.values()) {
+      if (!stream.answering) continue
+      stream.gone = true
+      this.#abandoned++
+    }
     this.#streams.clear()
   }
 

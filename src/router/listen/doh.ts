@@ -41,8 +41,10 @@ export function dohListener(
     socket.on('close', leave)
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
-    const protocol = socket.alpnProtocol === 'h2' ? protocols.http2 : protocols.http1
-    protocol.take(socket, { address, transport: 'doh' })
+    const client = { address, transport: 'doh' } as const
+    if (socket.alpnProtocol !== 'h2') return protocols.http1.take(socket, client)
+    socket.disableRenegotiation() // of TLS 1.2 (RFC 9113 §9.2.1)
+    protocols.http2.take(socket, client)
   })
 
   // Those whose handshake is not done yet count too: against the bound, and when we stop.

@@ -398,6 +398,15 @@ describe.each(['own', 'node'] as const)('HTTP/2: %s', (http2) => {
     })
   })
 
+  it('RFC 9113 section 9.2.1: TLS 1.2 is not negotiated anew', async () => {
+    const { endpoint } = await started(resolverOf(answering), { http2 })
+    const socket = await tlsSocket(endpoint, { ALPNProtocols: ['h2'], maxVersion: 'TLSv1.2' })
+    socket.on('error', () => {})
+    socket.resume().renegotiate({ rejectUnauthorized: false }, () => {})
+    await within('the end of the connection', once(socket, 'close'))
+    expect(socket.destroyed).toBe(true)
+  })
+
   it('something else than HTTP/2 under its name ends that connection only', async () => {
     const { endpoint } = await started(resolverOf(answering), { http2 })
     const socket = await tlsSocket(endpoint, { ALPNProtocols: ['h2'] })

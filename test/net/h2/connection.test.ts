@@ -84,7 +84,7 @@ const kinds = (frames: readonly Frame[]): string[] =>
 /** `GOAWAY 11: words`, or undefined. */
 function goodbye(frames: readonly Frame[]): string | undefined {
   const last = frames.findLast(({ type }) => type === FRAME.GOAWAY)
-  return last && `${last.payload.readUInt32BE(4)} ${last.payload.subarray(8)}`.trim()
+  return last && `${last.payload.readUInt32BE(4)} ${String(last.payload.subarray(8))}`.trim()
 }
 const lengthOf = (frames: readonly Frame[], streamId: number): number =>
   frames
@@ -548,7 +548,7 @@ describe('bounds in time', () => {
 
 describe('RFC 9113 section 6.8: drain', () => {
   it('says so, serves what was under way, names the last stream, and ends with the last answer', async () => {
-    let answer = (_: Reply): void => {}
+    let answer: (reply: Reply) => void = () => {}
     const one = await scene({
       begin: ({ path: text }) => (text === '/' ? REPLY : new Promise((resolve) => (answer = resolve))),
     })
@@ -581,7 +581,7 @@ describe('RFC 9113 section 6.8: drain', () => {
   })
 
   it('ends when the last answer is one that nobody waits for any more', async () => {
-    let answer = (_: Reply): void => {}
+    let answer: (reply: Reply) => void = () => {}
     const one = await scene({ begin: () => new Promise((resolve) => (answer = resolve)) })
     await one.read(get(1), reset(1))
     one.connection.drain()
@@ -595,7 +595,7 @@ describe('RFC 9113 section 6.8: drain', () => {
 })
 
 it('a client that goes while answers are being made does no harm', async () => {
-  let answer = (_: Reply): void => {}
+  let answer: (reply: Reply) => void = () => {}
   const one = await scene({ begin: () => new Promise((resolve) => (answer = resolve)) })
   await one.read(get(1))
   one.socket.destroy()

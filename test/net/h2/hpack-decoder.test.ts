@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert as check, property, string as text, tuple, integer as whole } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConnectionError } from '../../../src/net/h2/error.ts'
 import { type Field, KIND } from '../../../src/net/h2/field.ts'
@@ -151,10 +151,10 @@ describe('the dynamic table', () => {
   })
 
   it('the oldest go first, and a table of any size holds what a plain list would', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 300 }),
-        fc.array(fc.tuple(fc.string({ maxLength: 40, unit: 'grapheme-ascii' }), fc.integer({ min: 0, max: 300 })), {
+    check(
+      property(
+        whole({ min: 0, max: 300 }),
+        array(tuple(text({ maxLength: 40, unit: 'grapheme-ascii' }), whole({ min: 0, max: 300 })), {
           maxLength: 30,
         }),
         (tableBytes, steps) => {

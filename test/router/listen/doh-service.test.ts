@@ -86,7 +86,7 @@ describe('dohService', () => {
     expect(open.every((reply) => reply instanceof Promise)).toBe(true)
     expect(service.begin(asking, CLIENT)).toMatchObject({ status: 503, headers: { 'retry-after': '2' } })
     answerAll()
-    await Promise.all(open)
+    await Promise.all(open.map(async (reply) => reply))
     expect(service.begin(asking, CLIENT)).toBeInstanceOf(Promise)
   })
 })

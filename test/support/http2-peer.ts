@@ -68,13 +68,14 @@ export interface Verdict {
   readonly frames: readonly Frame[]
 }
 
-const PATIENCE_MS = 1_000
+/** Node leaves some errors without a word. */
+export const NODE_PATIENCE_MS = 1_500
 const PROBE = 'the end.'
 const NAMES = Object.fromEntries(Object.entries(ERROR).map(([name, code]) => [code, name]))
 const errorName = (bytes: Buffer, at: number): string => NAMES[bytes.readUInt32BE(at)] ?? String(bytes.readUInt32BE(at))
 
 /** Sends all of it, and a PING to know when it has been read; says what the server made of it. */
-export async function verdictOf(to: Endpoint, ...bytes: readonly Buffer[]): Promise<Verdict> {
+export async function verdictOf(to: Endpoint, bytes: Buffer, patienceMs?: number): Promise<Verdict> {
   const socket = connect(to)
   onTestFinished(() => void socket.destroy())
   socket.on('error', () => {})
@@ -90,8 +91,8 @@ export async function verdictOf(to: Endpoint, ...bytes: readonly Buffer[]): Prom
     socket.on('close', () => resolve())
   })
   await once(socket, 'connect')
-  socket.write(Buffer.concat([...bytes, ping(PROBE)]))
-  const isSilent = await within('a verdict', over, PATIENCE_MS).then(
+  socket.write(Buffer.concat([bytes, ping(PROBE)]))
+  const isSilent = await within('a verdict', over, patienceMs).then(
     () => false,
     () => true,
   )

@@ -51,6 +51,7 @@ export class Sender {
       if (this.#window <= 0) return
       const rest = stream.rest!
       const sent = this.#sendSome(stream, rest)
+      if (sent === 0) continue // its own window is closed
       this.#queuedBytes -= sent
       stream.rest = rest.subarray(sent)
       if (sent < rest.length) continue

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { nodeServer, ownServer, verdictOf } from '../../support/http2-peer.ts'
+import { NODE_PATIENCE_MS, nodeServer, ownServer, verdictOf } from '../../support/http2-peer.ts'
 import { bytesOf, CASES } from './conformance-cases.ts'
 
 describe('RFC 9113 and RFC 7541, section by section', () => {
@@ -13,7 +13,7 @@ describe('RFC 9113 and RFC 7541, section by section', () => {
 it('no worse than bare Node: what node:http2 refuses is refused, what it serves is served', async () => {
   const [own, node] = [await ownServer(), await nodeServer()]
   const verdicts = await Promise.all(
-    CASES.map((one) => Promise.all([verdictOf(own, bytesOf(one)), verdictOf(node, bytesOf(one))])),
+    CASES.map((one) => Promise.all([verdictOf(own, bytesOf(one)), verdictOf(node, bytesOf(one), NODE_PATIENCE_MS)])),
   )
   const worse = CASES.filter((one, index) => {
     const [ours, theirs] = verdicts[index]!

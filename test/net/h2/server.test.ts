@@ -27,9 +27,9 @@ function ask(session: ClientHttp2Session, path: string, body?: Buffer): Promise<
   })
 }
 
-it('the client of Node: thousands of streams, each answered with its own body', async () => {
+it('the client of Node: many streams, each answered with its own body', async () => {
   const session = await nodeClient()
-  const bodies = Array.from({ length: 3_000 }, (_, index) => Buffer.alloc(1 + ((index * 37) % 2_000), `${index} `))
+  const bodies = Array.from({ length: 1_500 }, (_, index) => Buffer.alloc(1 + ((index * 37) % 2_000), `${index} `))
   const replies = await within('the answers', Promise.all(bodies.map((body) => ask(session, '/', body))), 15_000)
   expect(replies.every(({ status, body }, index) => status === 200 && body.equals(bodies[index]!))).toBe(true)
 })

@@ -120,7 +120,8 @@ function askHttp1(
 }
 
 function http1Agent(): Agent {
-  const agent = new Agent({ keepAlive: true })
+  // Each socket is a handshake, and a hundred of them at a time can take a busy machine too long.
+  const agent = new Agent({ keepAlive: true, maxSockets: 20 })
   onTestFinished(() => agent.destroy())
   return agent
 }

@@ -2,7 +2,7 @@ import { TYPE } from './codes.ts'
 import { type ExtendedError, readEdns, readExtendedErrors } from './edns.ts'
 import { walkRecords } from './records.ts'
 import { MessageView } from './view.ts'
-import { HEADER_BYTES, putUint16, uint32 } from './wire.ts'
+import { HEADER_BYTES, putUint16, putUint32, uint32 } from './wire.ts'
 
 /** An upstream's answer, checked once and made ready to be given many times: a copy, an id, the TTLs. */
 export interface PreparedAnswer {
@@ -70,7 +70,7 @@ export function prepareAnswer(
   wire[2] = wire[2]! & ~0x04
   wire[3] = 0x80 | (wire[3]! & (channel === 'authenticated' ? 0x3f : 0x1f))
   putUint16(wire, 10, kept)
-  for (const offset of ttlOffsets) putTtl(wire, offset, cappedTtl(uint32(wire, offset)))
+  for (const offset of ttlOffsets) putUint32(wire, offset, cappedTtl(uint32(wire, offset)))
   return {
     wire,
     questionEnd: view.questionEnd,
@@ -98,25 +98,31 @@ export function writeAnswer(
   staleTtlS?: number,
 ): number {
   const { wire, ttlOffsets, questionEnd } = prepared
-  const asked = query.wire
   const length = wire.length
   if (query.questionEnd !== questionEnd) throw new RangeError('the prepared answer belongs to another question')
   if (at + length > target.length) throw new RangeError('no room for the answer')
   target.set(wire, at)
+  putAsked(target, at, query)
+  for (let index = 0; index < ttlOffsets.length; index++) ageTtl(target, at + ttlOffsets[index]!, ageS, staleTtlS)
+  return at + length
+}
+
+/** Makes the answer that stands at `at` this asker's: id, RD, CD, AD only for who asked for it, the question as asked. */
+export function putAsked(target: Uint8Array, at: number, query: MessageView): void {
+  const { wire: asked, questionEnd } = query
   target[at] = asked[0]!
   target[at + 1] = asked[1]!
-  target[at + 2] = (wire[2]! & ~0x01) | (asked[2]! & 0x01)
-  let bits = (wire[3]! & ~0x10) | (asked[3]! & 0x10)
+  target[at + 2] = (target[at + 2]! & ~0x01) | (asked[2]! & 0x01)
+  let bits = (target[at + 3]! & ~0x10) | (asked[3]! & 0x10)
   // AD goes to those who asked for it, by AD or by DO (RFC 6840 §5.7, §5.8).
   if ((bits & 0x20) !== 0 && (asked[3]! & 0x20) === 0 && !query.dnssecOk) bits &= ~0x20
   target[at + 3] = bits
   for (let from = HEADER_BYTES; from < questionEnd; from++) target[at + from] = asked[from]!
-  for (let index = 0; index < ttlOffsets.length; index++) {
-    const offset = ttlOffsets[index]!
-    const ttlS = staleTtlS ?? Math.max(0, uint32(wire, offset) - ageS)
-    putTtl(target, at + offset, ttlS)
-  }
-  return at + length
+}
+
+/** Takes `ageS` from the TTL at `at`, not below zero, or puts `staleTtlS` in its place. */
+export function ageTtl(target: Uint8Array, at: number, ageS: number, staleTtlS: number | undefined): void {
+  putUint32(target, at, staleTtlS ?? Math.max(0, uint32(target, at) - ageS))
 }
 
 export interface ReplyFields {
@@ -155,11 +161,4 @@ export function writeReply(target: Uint8Array, at: number, query: MessageView, f
 
 function cappedTtl(ttl: number): number {
   return ttl > TTL_S_MAX ? TTL_S_MAX : ttl
-}
-
-function putTtl(target: Uint8Array, at: number, ttlS: number): void {
-  target[at] = ttlS >>> 24
-  target[at + 1] = ttlS >>> 16
-  target[at + 2] = ttlS >>> 8
-  target[at + 3] = ttlS
 }

@@ -119,7 +119,7 @@ export function readExtendedErrors(edns: EdnsView): ExtendedError[] {
 }
 
 /** The text is not terminated, but some senders end it with NUL all the same (RFC 8914 §2). */
-function parseExtendedError(data: Uint8Array): ExtendedError {
+export function parseExtendedError(data: Uint8Array): ExtendedError {
   const text = Buffer.from(data.subarray(2, 2 + EXTENDED_ERROR_TEXT_BYTES_MAX))
     .toString('utf8')
     .replace(/\0+$/, '')

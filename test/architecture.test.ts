@@ -32,7 +32,6 @@ const WRAPPED: Record<string, readonly string[]> = {
   kysely: ['store/postgres.ts', 'store/migrations/'],
   pg: ['store/postgres.ts'],
   '@electric-sql/': ['store/postgres.ts'],
-  'lru-cache': ['router/resolve/cache.ts'],
 }
 
 const SRC = join(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), '../src')

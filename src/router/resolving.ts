@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
 import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
+import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
+import { discardCache, loadCache, saveCache } from './resolve/cache/saved.ts'
 import { type CacheStatus, withCache } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
@@ -38,7 +41,10 @@ export async function createResolving(
     config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
     context,
   )
-  const cache = withCache({ bytesMax: config.cache.bytesMax, clock })
+  const cache = withCache({ ...config.cache, ...context })
+  const saved = { path: join(config.state, 'cache.bin'), bytesMax: config.cache.persistBytesMax, ...context }
+  if (saved.bytesMax > 0) await loadCache(cache, saved)
+  else await discardCache(saved.path)
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
@@ -52,11 +58,12 @@ export async function createResolving(
     resolver,
     status: () => ({ upstreams: pool.status(), cache: cache.status() }),
     operations: {
-      'cache-flush': async () => {
-        cache.flush()
-        return {}
-      },
+      'cache-show': async ({ name }: { name: string }) => ({ answers: showCache(cache, name, clock.monotonicMs()) }),
+      'cache-flush': async ({ name }: { name?: string }) => ({ removed: flushCache(cache, name) }),
+      'cache-stats': async () => cacheStats(cache),
     },
-    stop: async () => {},
+    stop: async () => {
+      if (saved.bytesMax > 0) await saveCache(cache, saved)
+    },
   }
 }

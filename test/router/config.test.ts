@@ -73,7 +73,13 @@ describe('a good file', () => {
       },
       access: { allow: ['lan'] },
       upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],
-      cache: { bytesMax: 16 * 1024 * 1024 },
+      cache: {
+        bytesMax: 16 * 1024 * 1024,
+        serveStaleMs: 86_400_000,
+        prefetch: true,
+        nxdomainCut: true,
+        persistBytesMax: 0,
+      },
       advertise: { ddr: 'auto' },
     })
   })
@@ -84,7 +90,7 @@ state: /var/lib/hearth
 log: debug
 listen: { do53: ["0.0.0.0", "[::]:5353"], dot: ["192.168.1.1"], doh: [] }
 access: { allow: [lan, 192.0.2.0/24, "2001:db8::/32"] }
-cache: { size: 64KiB }
+cache: { size: 64KiB, serve-stale: 0s, prefetch: false, nxdomain-cut: false, persist: true, persist-size: 2MiB }
 advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
 `)
     expect(config).toMatchObject({
@@ -99,7 +105,13 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
         doh: [],
       },
       access: { allow: ['lan', '192.0.2.0/24', '2001:db8::/32'] },
-      cache: { bytesMax: 65_536 },
+      cache: {
+        bytesMax: 65_536,
+        serveStaleMs: 0,
+        prefetch: false,
+        nxdomainCut: false,
+        persistBytesMax: 2 * 1024 * 1024,
+      },
       advertise: { ddr: 'off', addresses: ['192.168.1.1', 'fd7f:3a00:1::1'] },
     })
     expect(config.upstreams[1]?.address.endpoints).toEqual([{ host: '2001:db8::53', port: 443 }])

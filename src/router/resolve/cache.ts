@@ -1,121 +1,186 @@
 import assert from 'node:assert'
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../core/clock.ts'
-import { type PreparedAnswer, prepareAnswer, writeAnswer } from '../../dns/answer.ts'
-import { RCODE } from '../../dns/codes.ts'
-import type { ExtendedError } from '../../dns/edns.ts'
-import type { MessageView } from '../../dns/view.ts'
+import type { Log } from '../../core/log.ts'
+import { buildReply, type PreparedAnswer, prepareAnswer, writeAnswer } from '../../dns/answer.ts'
+import { EXTENDED_ERROR } from '../../dns/codes.ts'
+import { ageS, CachedAnswers } from './cache/answers.ts'
+import { type Failure, Failures } from './cache/failures.ts'
+import type { HeldAnswer } from './cache/held-answer.ts'
+import { explainCache } from './cache/inspection.ts'
+import { cacheKey } from './cache/key.ts'
+import { isFailure, lifetimeOf } from './cache/lifetime.ts'
+import { type Ask, Refreshes } from './cache/refreshes.ts'
 import type { Layer } from './chain.ts'
-import type { Answer, Outcome, Query } from './resolver.ts'
+import type { Answer, Explain, Outcome, Query } from './resolver.ts'
 
-/** Caps of RFC 8767 §4 and RFC 2308 §5, in seconds. */
-const POSITIVE_TTL_S_MAX = 604_800
-const NEGATIVE_TTL_S_MAX = 10_800
-/** A DNS message cannot be longer. */
-const MESSAGE_BYTES_MAX = 65_535
-/** What an entry costs beside its bytes: key, objects, list links. Measured with 100,000 entries. */
-const ENTRY_OVERHEAD_BYTES = 400
-
-interface Entry {
-  readonly prepared: PreparedAnswer
-  readonly storedMs: number
-  readonly lifetimeS: number
-  readonly from: string
-  readonly extendedErrors?: readonly ExtendedError[]
+export interface CacheOptions {
+  readonly bytesMax: number
+  /** How long after their end answers may help out (RFC 8767); absent or 0: not at all. */
+  readonly serveStaleMs?: number
+  /** Renew popular answers shortly before their end. */
+  readonly prefetch?: boolean
+  /** An NXDOMAIN denies the names below too (RFC 8020). */
+  readonly nxdomainCut?: boolean
+  readonly clock: Clock
+  /** Hears of refreshes that failed by a bug, which nobody waited for. */
+  readonly log?: Log
 }
 
 export interface CacheStatus {
   readonly entries: number
+  /** Octets of the answers held, of the memory taken for them, and the most that is ever taken. */
   readonly bytes: number
+  readonly allocatedBytes: number
+  readonly bytesMax: number
   readonly hits: number
+  /** Questions that were passed on. */
   readonly misses: number
+  readonly staleServed: number
+  readonly prefetches: number
+  /** Questions remembered because they failed, and answers given from that memory. */
+  readonly failures: number
+  readonly failuresServed: number
+  readonly evictions: number
+}
+
+export interface Cache {
+  readonly layer: Layer
+  readonly answers: CachedAnswers
+  readonly failures: Failures
+  status(): CacheStatus
+  readonly explain: Explain
+  /** The link or the upstreams have changed: what failed before is asked again at once. */
+  flushFailures(): void
 }
 
 /**
- * Answers that may be given again, bounded in bytes, least recently used first out. Age is counted on the monotonic
- * clock, so a step of the wall clock neither revives nor kills an entry. A hit is copied once into one reused buffer.
+ * Answers that may be given again, bounded in bytes. Age is counted on the monotonic clock, so a step of the wall clock
+ * neither revives nor kills an entry. A hit is copied once into one reused buffer, in the tick that asks. What is not held
+ * fresh is looked for in this order: a denial of the name or of one above it, a stale answer, a recent failure, the next
+ * layer.
  */
-export function withCache(options: { readonly bytesMax: number; readonly clock: Clock }): {
-  readonly layer: Layer
-  status(): CacheStatus
-  flush(): void
-} {
+export function withCache(options: CacheOptions): Cache {
   const { clock } = options
-  const entries = new LRUCache<string, Entry>({
-    maxSize: options.bytesMax,
-    sizeCalculation: (entry, key) => entry.prepared.wire.length + key.length + ENTRY_OVERHEAD_BYTES,
+  const answers = new CachedAnswers({
+    bytesMax: options.bytesMax,
+    staleS: (options.serveStaleMs ?? 0) / 1000,
+    cutsBelow: options.nxdomainCut === true,
+    monotonicMs: () => clock.monotonicMs(),
   })
-  const hitBuffer = new Uint8Array(MESSAGE_BYTES_MAX)
-  let hits = 0
-  let misses = 0
+  const failures = new Failures()
+  let [hits, misses, failuresServed] = [0, 0, 0]
+  let refreshes: Refreshes | undefined
 
-  const serve = (entry: Entry, view: MessageView, target: Uint8Array, ageS: number): Answer => ({
-    kind: 'answer',
-    wire: target.subarray(0, writeAnswer(entry.prepared, target, 0, view, ageS)),
-    from: entry.from,
-    ...(entry.lifetimeS > ageS ? { freshS: entry.lifetimeS - ageS } : {}),
-    ...(entry.extendedErrors ? { extendedErrors: entry.extendedErrors } : {}),
-  })
-
-  const admit = (key: string, view: MessageView, outcome: Outcome): Outcome => {
+  const settle = (query: Query, variant: number, outcome: Outcome): Outcome => {
     if (outcome.kind !== 'answer') return outcome
     const { from, extendedErrors } = outcome
     const prepared = outcome.prepared ?? prepareAnswer(outcome.wire)
     assert(prepared, `${from} made a message that is none`)
-    const lifetimeS = lifetimeOf(prepared)
-    const storedMs = clock.monotonicMs()
-    const entry: Entry = { prepared, storedMs, lifetimeS, from, ...(extendedErrors ? { extendedErrors } : {}) }
-    if (lifetimeS > 0) entries.set(key, { ...entry, from: 'cache' })
+    const nowMs = clock.monotonicMs()
+    if (isFailure(prepared.rcode)) failures.note(cacheKey(query), failureOf(outcome, prepared), nowMs)
+    else if (!prepared.truncated) {
+      failures.forget(cacheKey(query))
+      answers.keep({ prepared, variant, storedMs: nowMs, from, ...(extendedErrors ? { extendedErrors } : {}) })
+    }
     // The flight may have been shared, so the id, letter case and flags are this asker's, not the first one's. That goes
-    // for failures too, which are not kept.
-    return serve(entry, view, new Uint8Array(prepared.wire.length), 0)
+    // for failures too.
+    const wire = new Uint8Array(prepared.wire.length)
+    writeAnswer(prepared, wire, 0, query.view, 0)
+    const freshS = lifetimeOf(prepared)
+    return {
+      kind: 'answer',
+      wire,
+      from,
+      ...(freshS > 0 ? { freshS } : {}),
+      ...(extendedErrors ? { extendedErrors } : {}),
+    }
   }
 
-  const layer: Layer = (next) => ({
-    id: 'cache',
-    resolve(query, signal) {
-      const { view } = query
-      const key = cacheKey(query)
-      const entry = entries.get(key)
-      if (entry) {
-        const ageS = Math.floor((clock.monotonicMs() - entry.storedMs) / 1000)
-        if (ageS < entry.lifetimeS) {
-          hits++
-          return serve(entry, view, hitBuffer, ageS)
-        }
-      }
-      misses++
+  const layer: Layer = (next) => {
+    const ask: Ask = (query, variant, signal) => {
       const outcome = next.resolve(query, signal)
       return outcome instanceof Promise
-        ? outcome.then((settled) => admit(key, view, settled))
-        : admit(key, view, outcome)
-    },
-  })
+        ? outcome.then((settled) => settle(query, variant, settled))
+        : settle(query, variant, outcome)
+    }
+    const renewing = new Refreshes(answers, ask, options)
+    refreshes = renewing
+
+    const hit = (held: HeldAnswer, query: Query, variant: number, nowMs: number): Answer | undefined => {
+      const answer = answers.answer(held, query.view, nowMs)
+      if (!answer) return undefined
+      hits++
+      held.countHit(Math.floor(nowMs / 1000))
+      // A denial of a name above is renewed when that name is asked for.
+      const isOwn = held.questionEnd === query.view.questionEnd
+      if (options.prefetch && renewing.isDue(held, answer.freshS!, nowMs) && isOwn)
+        renewing.startAhead(held, query, variant, nowMs)
+      return answer
+    }
+
+    const resolveUnheld = (query: Query, variant: number, signal: AbortSignal, nowMs: number) => {
+      const { view } = query
+      const denial = answers.findDenial(view, variant, nowMs)
+      const denied = denial && hit(denial, query, variant, nowMs)
+      if (denied) return denied
+      const stale = answers.findStale(view, variant, nowMs)
+      if (stale) return renewing.resolveStale(stale, query, variant, nowMs)
+      const failure = failures.size > 0 ? failures.find(cacheKey(query), nowMs) : undefined
+      if (failure) {
+        failuresServed++
+        const { rcode, extendedErrors } = failure
+        return { kind: 'answer', wire: buildReply(view, { rcode }), from: 'cache', extendedErrors } satisfies Answer
+      }
+      misses++
+      return ask(query, variant, signal)
+    }
+
+    return {
+      id: 'cache',
+      resolve(query, signal) {
+        const { view } = query
+        // A signed message is between its two ends (RFC 5625 §4.5).
+        const variant = view.signed ? -1 : answers.variantOf(query)
+        if (variant < 0) return next.resolve(query, signal)
+        const nowMs = clock.monotonicMs()
+        const held = answers.find(view, variant)
+        const answer = held && ageS(held, nowMs) < held.lifetimeS ? hit(held, query, variant, nowMs) : undefined
+        return answer ?? resolveUnheld(query, variant, signal, nowMs)
+      },
+    }
+  }
 
   return {
     layer,
-    status: () => ({ entries: entries.size, bytes: entries.calculatedSize, hits, misses }),
-    flush: () => entries.clear(),
+    answers,
+    failures,
+    status: () => ({
+      entries: answers.store.entries,
+      bytes: answers.store.bytes,
+      allocatedBytes: answers.store.allocatedBytes,
+      bytesMax: options.bytesMax,
+      hits,
+      misses,
+      staleServed: refreshes?.staleServed ?? 0,
+      prefetches: refreshes?.prefetches ?? 0,
+      failures: failures.size,
+      failuresServed,
+      evictions: answers.store.evictions,
+    }),
+    explain: explainCache({ answers, failures }, () => clock.monotonicMs()),
+    flushFailures() {
+      failures.clear()
+      refreshes?.forgetFailures()
+    },
   }
 }
 
-/**
- * Name, type, class, the two bits that change what an upstream answers (RFC 4035 §3.2, §4.9), DO and CD, and the scope of
- * clients that are sent to other upstreams.
- */
-export function cacheKey({ view, client }: Pick<Query, 'view' | 'client'>): string {
-  const bits = (view.dnssecOk ? 1 : 0) | (view.checkingDisabled ? 2 : 0)
-  if (client.scope !== undefined) return `${view.questionKey}${bits}${client.scope}`
-  return bits === 0 ? view.questionKey : view.questionKey + bits
-}
-
-/**
- * Seconds the answer may be given again; 0 means never (RFC 2308 §5, RFC 2181 §8). An SOA beside a CNAME speaks of the
- * CNAME's target, and then the shorter of both counts.
- */
-function lifetimeOf({ rcode, truncated, answerCount, minTtlS, negativeTtlS }: PreparedAnswer): number {
-  if (truncated || (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN)) return 0
-  const negative = rcode === RCODE.NXDOMAIN || answerCount === 0
-  if (negative && negativeTtlS === undefined) return 0
-  return Math.min(minTtlS, negativeTtlS ?? minTtlS, negative ? NEGATIVE_TTL_S_MAX : POSITIVE_TTL_S_MAX)
+/** Nobody was reached when our own layers say so: an upstream that speaks of unreachable servers was reached itself. */
+function failureOf({ prepared, extendedErrors = [] }: Answer, { rcode }: PreparedAnswer): Failure {
+  const isUnreachable =
+    prepared === undefined &&
+    extendedErrors.some(
+      ({ code }) => code === EXTENDED_ERROR.NO_REACHABLE_AUTHORITY || code === EXTENDED_ERROR.NETWORK_ERROR,
+    )
+  return { rcode: rcode & 0x0f, extendedErrors, isUnreachable }
 }

@@ -1,4 +1,4 @@
-import { cacheKey } from './cache.ts'
+import { cacheKey } from './cache/key.ts'
 import type { Layer } from './chain.ts'
 import type { Outcome } from './resolver.ts'
 
@@ -9,13 +9,17 @@ const NOBODYS_SIGNAL = new AbortController().signal
 
 /**
  * One flight per key: identical questions wait for the one already under way, which also denies an attacker the
- * birthday odds of many open questions (RFC 5452 §5). The cache above rewrites the shared answer for each asker.
+ * birthday odds of many open questions (RFC 5452 §5). The cache above rewrites the shared answer for each asker; its
+ * refreshes come this way too. A flight keeps the deadline of the first asker: all have the same patience, and one who
+ * joins late is told of the failure early rather than made to wait for an upstream that has been silent that long.
+ * A signed question is nobody else's (RFC 5625 §4.5).
  */
 export function withDedup(): Layer {
   const flights = new Map<string, Promise<Outcome>>()
   return (next) => ({
     id: 'dedup',
-    resolve(query) {
+    resolve(query, signal) {
+      if (query.view.signed) return next.resolve(query, signal)
       const key = cacheKey(query)
       const under = flights.get(key)
       if (under) return under

@@ -4,6 +4,7 @@ import { configOption, daemonVerbs } from '../../core/daemon-verbs.ts'
 import { askOperation } from '../../net/operations.ts'
 import { loadRouterConfig } from '../config.ts'
 import { runRouter } from '../main.ts'
+import { cacheStatsText, flushedText, shownAnswersText } from './cache-text.ts'
 import { DEMO } from './demo/demo.ts'
 import { QUERY } from './query.ts'
 import { advertisementText, identityText, renewalText, statusText } from './text.ts'
@@ -25,6 +26,20 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
   advertise: asking('advertise', 'show what clients are told: SVCB records and DNR options', advertisementText),
   'identity show': asking('identity-show', 'show the certificate and what happens to it next', identityText),
   'identity renew': asking('identity-renew', 'fetch or order the next certificate now', renewalText),
+  'cache show': asking('cache-show', 'show every answer held for a name', shownAnswersText, {
+    words: { usage: 'NAME', min: 1, max: 1 },
+    input: ({ words: [name] }) => ({ name }),
+  }),
+  'cache flush': asking(
+    'cache-flush',
+    'forget all answers, or those of a name and of all names below it',
+    flushedText,
+    {
+      words: { usage: '[NAME]', min: 0, max: 1 },
+      input: ({ words: [name] }) => ({ name }),
+    },
+  ),
+  'cache stats': asking('cache-stats', 'show how full the cache is and what it is good for', cacheStatsText),
   demo: DEMO,
 }
 

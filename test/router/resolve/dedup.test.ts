@@ -103,3 +103,13 @@ it('is bounded: over 4096 flights a question is asked without being remembered',
   await settle()
   expect(resolver.asked).toBe(4098)
 })
+
+it("a signed question is nobody else's: it is asked each time, with its own signal", () => {
+  const tsig = { name: 'key', type: TYPE.TSIG, class: 255, ttl: 0, data: new Uint8Array(26) }
+  const { resolver, waiting } = waitingUpstream()
+  const deduped = withDedup()(resolver)
+  for (let round = 0; round < 2; round++)
+    void deduped.resolve(queryOf(queryWire('a.example', TYPE.A, { additionals: [tsig] })), NEVER)
+  expect(resolver.asked).toBe(2)
+  expect(waiting[0]!.signal).toBe(NEVER)
+})

@@ -1,0 +1,78 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { systemClock } from '../../src/core/clock.ts'
+import { loadRouterConfig } from '../../src/router/config.ts'
+import { derivePresence } from '../../src/router/discovery/derive.ts'
+import { createResolving } from '../../src/router/resolving.ts'
+import { silentLog } from '../support/log.ts'
+import { queryOf, queryWire, responseWire } from '../support/query.ts'
+import { udpServer } from '../support/sockets.ts'
+
+const NEVER = new AbortController().signal
+
+/** The chain as a settings file makes it, over a resolver on loopback. */
+async function scene(cache: string) {
+  const directory = await mkdtemp(join(tmpdir(), 'hearth-resolving-'))
+  onTestFinished(() => rm(directory, { recursive: true }))
+  const { endpoint, received } = await udpServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
+  await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
+  const file = join(directory, 'hearth.yaml')
+  await writeFile(
+    file,
+    `identity:
+  name: cpe.example.net
+  acme-delegation:
+    directory: https://acme.example/directory
+    eab: { kid: cpe, key-file: eab.key }
+access: { allow: [127.0.0.0/8] }
+upstreams: [{ url: "udp://127.0.0.1:${endpoint.port}" }]
+cache: ${cache}
+state: .
+`,
+  )
+  const config = await loadRouterConfig(file)
+  const presence = derivePresence({ name: config.identity.name, ...config.advertise }, [], undefined)
+  const start = () => createResolving(config, { clock: systemClock, log: silentLog, presence: () => presence })
+  return { start, received, files: () => readdir(directory) }
+}
+
+async function ask({ resolver }: Awaited<ReturnType<typeof createResolving>>): Promise<unknown> {
+  return resolver.resolve(queryOf(queryWire('a.example')), NEVER)
+}
+
+describe('answers', () => {
+  it('survive a stop and a start when they are to be kept', async () => {
+    const { start, received, files } = await scene('{ persist: true }')
+    const first = await start()
+    await ask(first)
+    await first.stop()
+    expect(await files()).toContain('cache.bin')
+    const second = await start()
+    expect(await ask(second)).toMatchObject({ from: 'cache' })
+    expect(received.length).toBe(1)
+  })
+
+  it('are gone otherwise', async () => {
+    const { start, received, files } = await scene('{}')
+    const first = await start()
+    await ask(first)
+    await first.stop()
+    expect(await files()).not.toContain('cache.bin')
+    await ask(await start())
+    expect(received.length).toBe(2)
+  })
+
+  it('can be looked at, counted and forgotten by operations', async () => {
+    const resolving = await (await scene('{}')).start()
+    const operate = (name: string, input: object = {}) => resolving.operations[name]!(input as never)
+    await ask(resolving)
+    await ask(resolving)
+    expect(await operate('cache-show', { name: 'a.example' })).toMatchObject({ answers: [{ type: 'A', hits: 1 }] })
+    expect(await operate('cache-stats')).toMatchObject({ entries: 1, hits: 1, misses: 1 })
+    expect(await operate('cache-flush', { name: 'b.example' })).toEqual({ removed: 0 })
+    expect(await operate('cache-flush')).toEqual({ removed: 1 })
+    expect(resolving.status().cache.entries).toBe(0)
+  })
+})

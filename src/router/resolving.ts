@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { equalBytes } from '../core/bytes.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
@@ -6,7 +8,7 @@ import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
 import { discardCache, loadCache, saveCache } from './resolve/cache/saved.ts'
-import { type CacheStatus, withCache } from './resolve/cache.ts'
+import { type Cache, type CacheStatus, withCache } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withGuard } from './resolve/guard.ts'
@@ -21,7 +23,17 @@ export interface Resolving {
   status(): { readonly upstreams: readonly UpstreamStatus[]; readonly cache: CacheStatus }
   /** What people may ask of it; main.ts adds what belongs to the daemon. */
   readonly operations: OperationTable
+  /** For its successor. */
+  readonly kept: KeptCache
   stop(): Promise<void>
+}
+
+interface KeptCache {
+  readonly cache: Cache
+  /** SHA-256 of the settings the answers depend on. */
+  readonly settings: Uint8Array
+  /** How many chains are in use, this one and those it replaced or that replace it: the last to stop saves its answers. */
+  readonly chains: { count: number }
 }
 
 export interface ResolvingContext {
@@ -34,17 +46,22 @@ export interface ResolvingContext {
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence }: ResolvingContext,
+  { clock, log, presence, former }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
   const pool = createPool(
     config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
     context,
   )
-  const cache = withCache({ ...config.cache, ...context })
-  const saved = { path: join(config.state, 'cache.bin'), bytesMax: config.cache.persistBytesMax, ...context }
-  if (saved.bytesMax > 0) await loadCache(cache, saved)
+  const settings = digestOf(settingsOfAnswers(config))
+  const isSame = former !== undefined && equalBytes(former.kept.settings, settings)
+  const cache = isSame ? former.kept.cache : withCache({ ...config.cache, ...context })
+  const saved = { path: join(config.state, 'cache.bin'), bytesMax: config.cache.persistBytesMax, settings, ...context }
+  if (former) cache.flushFailures()
+  else if (saved.bytesMax > 0) await loadCache(cache, saved)
   else await discardCache(saved.path)
+  const chains = former?.kept.chains ?? { count: 0 }
+  chains.count++
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
@@ -62,8 +79,19 @@ export async function createResolving(
       'cache-flush': async ({ name }: { name?: string }) => ({ removed: flushCache(cache, name) }),
       'cache-stats': async () => cacheStats(cache),
     },
+    kept: { cache, settings, chains },
     stop: async () => {
-      if (saved.bytesMax > 0) await saveCache(cache, saved)
+      if (--chains.count === 0 && saved.bytesMax > 0) await saveCache(cache, saved)
     },
   }
+}
+
+/** All but what has no say in what the layers below the cache answer. A new section counts, which is safe. */
+function settingsOfAnswers(config: RouterConfig): object {
+  const none = undefined
+  return { ...config, state: none, log: none, identity: none, listen: none, access: none, advertise: none }
+}
+
+function digestOf(settings: object): Uint8Array {
+  return createHash('sha256').update(JSON.stringify(settings)).digest()
 }

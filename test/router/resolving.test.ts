@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
-import { loadRouterConfig } from '../../src/router/config.ts'
+import { loadRouterConfig, type RouterConfig } from '../../src/router/config.ts'
 import { derivePresence } from '../../src/router/discovery/derive.ts'
-import { createResolving } from '../../src/router/resolving.ts'
+import { createResolving, type Resolving } from '../../src/router/resolving.ts'
 import { silentLog } from '../support/log.ts'
 import { queryOf, queryWire, responseWire } from '../support/query.ts'
 import { udpServer } from '../support/sockets.ts'
@@ -34,11 +34,15 @@ state: .
   )
   const config = await loadRouterConfig(file)
   const presence = derivePresence({ name: config.identity.name, ...config.advertise }, [], undefined)
-  const start = () => createResolving(config, { clock: systemClock, log: silentLog, presence: () => presence })
-  return { start, received, files: () => readdir(directory) }
+  const start = (changes: Partial<RouterConfig> = {}, former?: Resolving) =>
+    createResolving(
+      { ...config, ...changes },
+      { clock: systemClock, log: silentLog, presence: () => presence, ...(former ? { former } : {}) },
+    )
+  return { start, config, received, files: () => readdir(directory) }
 }
 
-async function ask({ resolver }: Awaited<ReturnType<typeof createResolving>>): Promise<unknown> {
+async function ask({ resolver }: Resolving): Promise<unknown> {
   return resolver.resolve(queryOf(queryWire('a.example')), NEVER)
 }
 
@@ -62,6 +66,38 @@ describe('answers', () => {
     expect(await files()).not.toContain('cache.bin')
     await ask(await start())
     expect(received.length).toBe(2)
+  })
+
+  it('are kept over a reload that changes nothing they depend on, and saved at the end alone', async () => {
+    const { start, received, files } = await scene('{ persist: true }')
+    const first = await start()
+    await ask(first)
+    const second = await start({ log: 'debug', listen: { do53: [], dot: [], doh: [] } }, first)
+    await first.stop()
+    expect(await files()).not.toContain('cache.bin')
+    expect(await ask(second)).toMatchObject({ from: 'cache' })
+    expect(received.length).toBe(1)
+    await second.stop()
+    expect(await files()).toContain('cache.bin')
+  })
+
+  it('are asked for anew after a reload that changes the upstreams', async () => {
+    const { start, received, config } = await scene('{}')
+    const first = await start()
+    await ask(first)
+    const second = await start({ upstreams: [...config.upstreams, ...config.upstreams] }, first)
+    await ask(second)
+    expect(received.length).toBe(2)
+  })
+
+  it('are saved by the one that goes on when a reload fails', async () => {
+    const { start, files } = await scene('{ persist: true }')
+    const first = await start()
+    await ask(first)
+    await (await start({}, first)).stop()
+    expect(await files()).not.toContain('cache.bin')
+    await first.stop()
+    expect(await files()).toContain('cache.bin')
   })
 
   it('can be looked at, counted and forgotten by operations', async () => {

@@ -44,6 +44,7 @@ export interface CacheStatus {
 }
 
 export interface Cache {
+  /** May be laid over one chain after the other: a reload that changes nothing below keeps the answers. */
   readonly layer: Layer
   readonly answers: CachedAnswers
   readonly failures: Failures
@@ -68,7 +69,7 @@ export function withCache(options: CacheOptions): Cache {
     monotonicMs: () => clock.monotonicMs(),
   })
   const failures = new Failures()
-  let [hits, misses, failuresServed] = [0, 0, 0]
+  const counts = { hits: 0, misses: 0, staleServed: 0, prefetches: 0, failuresServed: 0 }
   let refreshes: Refreshes | undefined
 
   const settle = (query: Query, variant: number, outcome: Outcome): Outcome => {
@@ -103,13 +104,13 @@ export function withCache(options: CacheOptions): Cache {
         ? outcome.then((settled) => settle(query, variant, settled))
         : settle(query, variant, outcome)
     }
-    const renewing = new Refreshes(answers, ask, options)
+    const renewing = new Refreshes(answers, ask, { ...options, counts })
     refreshes = renewing
 
     const hit = (held: HeldAnswer, query: Query, variant: number, nowMs: number): Answer | undefined => {
       const answer = answers.answer(held, query.view, nowMs)
       if (!answer) return undefined
-      hits++
+      counts.hits++
       held.countHit(Math.floor(nowMs / 1000))
       // A denial of a name above is renewed when that name is asked for.
       const isOwn = held.questionEnd === query.view.questionEnd
@@ -127,11 +128,11 @@ export function withCache(options: CacheOptions): Cache {
       if (stale) return renewing.resolveStale(stale, query, variant, nowMs)
       const failure = failures.size > 0 ? failures.find(cacheKey(query), nowMs) : undefined
       if (failure) {
-        failuresServed++
+        counts.failuresServed++
         const { rcode, extendedErrors } = failure
         return { kind: 'answer', wire: buildReply(view, { rcode }), from: 'cache', extendedErrors } satisfies Answer
       }
-      misses++
+      counts.misses++
       return ask(query, variant, signal)
     }
 
@@ -159,12 +160,8 @@ export function withCache(options: CacheOptions): Cache {
       bytes: answers.store.bytes,
       allocatedBytes: answers.store.allocatedBytes,
       bytesMax: options.bytesMax,
-      hits,
-      misses,
-      staleServed: refreshes?.staleServed ?? 0,
-      prefetches: refreshes?.prefetches ?? 0,
+      ...counts,
       failures: failures.size,
-      failuresServed,
       evictions: answers.store.evictions,
     }),
     explain: explainCache({ answers, failures }, () => clock.monotonicMs()),

@@ -21,6 +21,13 @@ const REFRESH_MS_MAX = 5_000
 /** A refresh belongs to nobody who could go away. */
 const NOBODYS_SIGNAL = new AbortController().signal
 
+/** Since the start, counted up here. */
+export interface RefreshCounts {
+  staleServed: number
+  /** Refreshes ahead of time. */
+  prefetches: number
+}
+
 /** Asks the next layer and keeps what it says. */
 export type Ask = (query: Query, variant: number, signal: AbortSignal) => Outcome | Promise<Outcome>
 
@@ -33,15 +40,18 @@ export class Refreshes {
   #prefetching = 0
   /** What was tried up to this second was tried over a link that is another one now. */
   #forgottenS = 0
-  staleServed = 0
-  /** Refreshes ahead of time since the start. */
-  prefetches = 0
+  readonly #counts: RefreshCounts
 
-  constructor(answers: CachedAnswers, ask: Ask, { clock, log }: { readonly clock: Clock; readonly log?: Log }) {
+  constructor(
+    answers: CachedAnswers,
+    ask: Ask,
+    { clock, log, counts }: { readonly clock: Clock; readonly log?: Log; readonly counts: RefreshCounts },
+  ) {
     this.#answers = answers
     this.#ask = ask
     this.#clock = clock
     this.#log = log
+    this.#counts = counts
   }
 
   /** Refreshes that failed may be tried again at once. */
@@ -65,7 +75,7 @@ export class Refreshes {
   startAhead(held: HeldAnswer, query: Query, variant: number, nowMs: number): void {
     held.triedS = secondAfter(nowMs)
     this.#prefetching++
-    this.prefetches++
+    this.#counts.prefetches++
     const ask = async (): Promise<Outcome> =>
       this.#ask({ ...query, deadlineMs: nowMs + REFRESH_MS_MAX }, variant, NOBODYS_SIGNAL)
     ask()
@@ -102,7 +112,7 @@ export class Refreshes {
   }
 
   #serveStale(held: HeldAnswer, query: Query): Answer {
-    this.staleServed++
+    this.#counts.staleServed++
     held.countHit(Math.floor(this.#clock.monotonicMs() / 1000))
     return this.#answers.staleAnswer(held, query.view)
   }

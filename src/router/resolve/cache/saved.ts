@@ -1,3 +1,4 @@
+import { equalBytes } from '../../../core/bytes.ts'
 import type { Clock } from '../../../core/clock.ts'
 import { Fault } from '../../../core/fault.ts'
 import { explain, type Log } from '../../../core/log.ts'
@@ -12,6 +13,8 @@ export interface SavedCacheOptions {
   readonly path: string
   /** The flash budget; what was used last is saved first. */
   readonly bytesMax: number
+  /** SHA-256 of the settings: other upstreams may have other answers. */
+  readonly settings: Uint8Array
   readonly clock: Clock
   readonly log: Log
 }
@@ -21,12 +24,16 @@ export interface SavedCacheOptions {
  * believed, and else they are stale from the start. A damaged file, or one over the budget, is
  * removed; the cache then starts empty.
  */
-export async function loadCache(cache: Cache, { path, bytesMax, clock, log }: SavedCacheOptions): Promise<void> {
+export async function loadCache(cache: Cache, options: SavedCacheOptions): Promise<void> {
+  const { path, bytesMax, settings, clock, log } = options
   try {
     const octets = await readFileIfThere(path, bytesMax)
     if (!octets) return
     const snapshot = parseSnapshot(octets)
     if (!snapshot) throw new Fault('STATE_DAMAGED', `${path} is damaged`)
+    if (!equalBytes(snapshot.settings, settings)) {
+      return log.info({ path }, 'the settings have changed since the cache was saved: it starts empty')
+    }
     const awayS = (clock.nowMs() - snapshot.savedAtMs) / 1000
     // A clock that has not been set yet is behind the moment of saving.
     const isTrusted = awayS >= 0
@@ -51,8 +58,10 @@ export async function discardCache(path: string): Promise<void> {
 }
 
 /** Once, at stop: nothing is written while the router runs (design §3.9). */
-export async function saveCache(cache: Cache, { path, bytesMax, clock }: SavedCacheOptions): Promise<void> {
-  await writeFileAtomic(path, buildSnapshot(lastUsedFirst(cache, clock.monotonicMs()), clock.nowMs(), bytesMax))
+export async function saveCache(cache: Cache, options: SavedCacheOptions): Promise<void> {
+  const { path, bytesMax, settings, clock } = options
+  const answers = lastUsedFirst(cache, clock.monotonicMs())
+  await writeFileAtomic(path, buildSnapshot(answers, { savedAtMs: clock.nowMs(), settings, bytesMax }))
 }
 
 function* lastUsedFirst({ answers }: Cache, nowMs: number): Generator<SavedAnswer> {

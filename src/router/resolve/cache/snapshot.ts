@@ -3,18 +3,19 @@ import { concatBytes, equalBytes } from '../../../core/bytes.ts'
 import { type PreparedAnswer, prepareAnswer } from '../../../dns/answer.ts'
 
 /**
- * The cache as octets, for one file: magic with a version, the wall clock's time, the answers, and a SHA-256 over all of
- * it. Each answer has a length before it: age in seconds, DO and CD, hits, scope and upstream as text, the message.
+ * The cache as octets, for one file: magic with a version, the wall clock's time, a digest of the settings that made the
+ * answers, the answers, and a SHA-256 over all of it. Each answer has a length before it: age in seconds, DO and CD, the
+ * lengths of scope and upstream, these two as text, the message.
  * All numbers are big-endian.
  */
 
 /** The last character is the version of the form: another one is read as damaged. */
 const MAGIC = Buffer.from('HEARTHC1')
-const HEADER_BYTES = MAGIC.length + 8
 const DIGEST_BYTES = 32
+const HEADER_BYTES = MAGIC.length + 8 + DIGEST_BYTES
 const LENGTH_BYTES = 4
 const FIXED_BYTES = 4 + 1 + 1 + 1
-/** Of a text's UTF-8; a longer one is cut, which costs the answer its scope, so such an answer is left out. */
+/** Of a text's UTF-8; an answer with a longer one is left out. */
 const TEXT_BYTES_MAX = 255
 
 export interface SavedAnswer {
@@ -29,14 +30,20 @@ export interface SavedAnswer {
 
 export interface Snapshot {
   readonly savedAtMs: number
+  /** SHA-256 of the settings the answers were got with. */
+  readonly settings: Uint8Array
   readonly answers: readonly (SavedAnswer & { readonly prepared: PreparedAnswer })[]
 }
 
 /** Takes answers in their order until the next one would exceed `bytesMax`. */
-export function buildSnapshot(answers: Iterable<SavedAnswer>, savedAtMs: number, bytesMax: number): Uint8Array {
+export function buildSnapshot(
+  answers: Iterable<SavedAnswer>,
+  { savedAtMs, settings, bytesMax }: Pick<Snapshot, 'savedAtMs' | 'settings'> & { readonly bytesMax: number },
+): Uint8Array {
   const header = Buffer.alloc(HEADER_BYTES)
   MAGIC.copy(header)
   header.writeDoubleBE(savedAtMs, MAGIC.length)
+  header.set(settings, MAGIC.length + 8)
   const parts: Uint8Array[] = [header]
   let bytes = HEADER_BYTES + DIGEST_BYTES
   for (const answer of answers) {
@@ -70,7 +77,7 @@ export function parseSnapshot(octets: Uint8Array): Snapshot | undefined {
     if (prepared) answers.push({ ...answer, prepared })
     at = recordEnd
   }
-  return { savedAtMs, answers }
+  return { savedAtMs, settings: octets.subarray(MAGIC.length + 8, HEADER_BYTES), answers }
 }
 
 function recordOf({ ageS, bits, scope, from, message }: SavedAnswer): Uint8Array | undefined {

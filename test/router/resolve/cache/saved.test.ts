@@ -11,6 +11,7 @@ import { a, cacheOver, soa, upstreamOf } from './scene.ts'
 
 const STARTED_MS = Date.UTC(2026, 10, 24)
 const BUDGET = 1 << 20
+const SETTINGS = new Uint8Array(32).fill(7)
 
 async function directory(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'hearth-cache-'))
@@ -22,13 +23,13 @@ async function directory(): Promise<string> {
 async function life(
   path: string,
   wallMs: number,
-  { bytesMax = BUDGET, serveStaleMs = 86_400_000, fails = false } = {},
+  { bytesMax = BUDGET, serveStaleMs = 86_400_000, fails = false, settings = SETTINGS } = {},
 ) {
   const clock = new ManualClock(wallMs)
   const { log, lines } = recordingLog()
   const upstream = upstreamOf((view) => (fails ? { rcode: RCODE.SERVFAIL } : { answers: [a(view.questionName, 300)] }))
   const scene = cacheOver(upstream, { clock, serveStaleMs })
-  const options = { path: join(path, 'cache.bin'), bytesMax, clock, log }
+  const options = { path: join(path, 'cache.bin'), bytesMax, settings, clock, log }
   await loadCache(scene.cache, options)
   return { ...scene, upstream, lines, options, stop: () => saveCache(scene.cache, options) }
 }
@@ -86,6 +87,16 @@ describe('answers over a restart', () => {
     expect((await life(path, STARTED_MS + 300_000, { serveStaleMs: 0 })).cache.status().entries).toBe(0)
   })
 
+  it('are not taken over when the settings that made them have changed', async () => {
+    const path = await directory()
+    const first = await life(path, STARTED_MS)
+    await first.ask(queryWire('a.example'))
+    await first.stop()
+    const second = await life(path, STARTED_MS, { settings: new Uint8Array(32) })
+    expect(second.cache.status().entries).toBe(0)
+    expect(second.lines).toMatchObject([{ level: 'info' }])
+  })
+
   it('are the most recently used within the budget', async () => {
     const path = await directory()
     const first = await life(path, STARTED_MS, { bytesMax: 1_000 })
@@ -108,7 +119,7 @@ describe('answers over a restart', () => {
     const denying = upstreamOf({ rcode: RCODE.NXDOMAIN, authorities: [soa(300, 300)] })
     const scene = cacheOver(denying, { clock, nxdomainCut: true })
     const { log } = recordingLog()
-    const options = { path: join(path, 'cache.bin'), bytesMax: BUDGET, clock, log }
+    const options = { path: join(path, 'cache.bin'), bytesMax: BUDGET, settings: SETTINGS, clock, log }
     await scene.ask(queryWire('gone.example'))
     await saveCache(scene.cache, options)
     const next = cacheOver(denying, { clock, nxdomainCut: true })

@@ -109,7 +109,7 @@ describe('deniesItsName', () => {
 
 it('hostile denials are refused or become whole messages', () => {
   let written = 0
-  for (const packet of hostilePackets(8020, 20_000, [hex(DENIAL)])) {
+  for (const packet of hostilePackets(8020, 10_000, [hex(DENIAL)])) {
     const prepared = prepareAnswer(packet)
     if (!prepared || !deniesItsName(prepared)) continue
     const view = MessageView.over(prepared.wire)!
@@ -119,5 +119,5 @@ it('hostile denials are refused or become whole messages', () => {
     written++
     expect(MessageView.over(wire)!.messageEnd).toBe(wire.length)
   }
-  expect(written).toBeGreaterThan(500)
+  expect(written).toBeGreaterThan(200)
 })

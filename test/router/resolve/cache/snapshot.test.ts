@@ -62,7 +62,7 @@ describe('a snapshot', () => {
   it('hostile octets under a digest that fits are refused or read', () => {
     const body = buildSnapshot([saved('a.example'), saved('b.example', { scope: 'x' })], AT_ONCE).slice(0, -32)
     let read = 0
-    for (const octets of hostilePackets(9, 20_000, [body])) {
+    for (const octets of hostilePackets(9, 10_000, [body])) {
       const snapshot = parseSnapshot(sealed(octets))
       for (const { bits, message, prepared } of snapshot?.answers ?? []) {
         read++
@@ -70,6 +70,6 @@ describe('a snapshot', () => {
         expect(prepared.wire.length).toBeLessThanOrEqual(message.length)
       }
     }
-    expect(read).toBeGreaterThan(1000)
+    expect(read).toBeGreaterThan(500)
   })
 })

@@ -128,7 +128,7 @@ describe('the store', () => {
       const next = randomNumbers(bytesMax)
       const { store, put, find, read } = storeOf(bytesMax)
       const last = new Map<string, Uint8Array>()
-      for (let step = 0; step < 6_000; step++) {
+      for (let step = 0; step < 3_000; step++) {
         const name = `${'x'.repeat(next() % 40)}${next() % 2000}.example`
         const found = find(name)
         if (next() % 100 === 0 && found) {

@@ -69,10 +69,10 @@ describe('answers', () => {
   })
 
   it('are kept over a reload that changes nothing they depend on, and saved at the end alone', async () => {
-    const { start, received, files } = await scene('{ persist: true }')
+    const { start, received, files, config } = await scene('{ persist: true }')
     const first = await start()
     await ask(first)
-    const second = await start({ log: 'debug', listen: { do53: [], dot: [], doh: [] } }, first)
+    const second = await start({ log: 'debug', listen: { ...config.listen, dot: [] } }, first)
     await first.stop()
     expect(await files()).not.toContain('cache.bin')
     expect(await ask(second)).toMatchObject({ from: 'cache' })

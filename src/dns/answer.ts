@@ -1,5 +1,5 @@
-import { TYPE } from './codes.ts'
-import { type ExtendedError, readEdns, readExtendedErrors } from './edns.ts'
+import { EDNS_OPTION, TYPE } from './codes.ts'
+import { type EdnsView, type ExtendedError, findOption, keepaliveMs, readEdns, readExtendedErrors } from './edns.ts'
 import { walkRecords } from './records.ts'
 import { MessageView } from './view.ts'
 import { HEADER_BYTES, putUint16, putUint32, uint32 } from './wire.ts'
@@ -20,12 +20,14 @@ export interface PreparedAnswer {
   readonly negativeTtlS?: number
   readonly truncated: boolean
   readonly extendedErrors: readonly ExtendedError[]
+  /** The idle time a server announced for this connection (RFC 7828 §3.1). */
+  readonly keepaliveMs?: number
 }
 
 /** A week. Larger TTLs, the top bit included, are larger than anyone means (RFC 8767 §4). */
 export const TTL_S_MAX = 604_800
 
-const NO_ERRORS: readonly ExtendedError[] = []
+const NO_OPTIONS: Pick<PreparedAnswer, 'extendedErrors'> = { extendedErrors: [] }
 /** Serial, refresh, retry, expire and minimum, after two names of at least one octet each (RFC 1035 §3.3.13). */
 const SOA_BYTES_MIN = 22
 
@@ -80,8 +82,15 @@ export function prepareAnswer(
     minTtlS: Number.isFinite(minTtlS) ? minTtlS : 0,
     ...(negativeTtlS === undefined ? {} : { negativeTtlS }),
     truncated: view.truncated,
-    extendedErrors: edns ? readExtendedErrors(edns) : NO_ERRORS,
+    ...(edns && edns.optionsEnd > edns.optionsOffset ? readOptions(edns) : NO_OPTIONS),
   }
+}
+
+function readOptions(edns: EdnsView): Pick<PreparedAnswer, 'extendedErrors' | 'keepaliveMs'> {
+  const announced = findOption(edns, EDNS_OPTION.TCP_KEEPALIVE)
+  const timeoutMs = announced && keepaliveMs(announced)
+  const extendedErrors = readExtendedErrors(edns)
+  return timeoutMs === undefined ? { extendedErrors } : { extendedErrors, keepaliveMs: timeoutMs }
 }
 
 /**

@@ -1,30 +1,40 @@
 import { dirname } from 'node:path'
 import { choice, filePath } from '../core/fields.ts'
 import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
-import { type Override, parseSettings, section } from '../core/settings.ts'
+import { checked, type Override, parseSettings, section } from '../core/settings.ts'
 import { readSettingsFile } from '../store/settings-file.ts'
 import { ACCESS_SETTINGS, type AccessConfig } from './settings/access.ts'
 import { ADVERTISE_SETTINGS, type AdvertiseConfig } from './settings/advertise.ts'
 import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cache.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
-import { UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
+import {
+  BOOTSTRAP_SETTINGS,
+  checkBootstrap,
+  UPSTREAMS_SETTINGS,
+  type UpstreamConfig,
+  upstreamsConfigOf,
+} from './settings/upstreams.ts'
 import { settingsFiles } from './settings/values.ts'
+import type { UpstreamAddress } from './upstream/url.ts'
 
 /**
  * The settings of the router. This file and the sections in `settings/` are the only code that knows key names; the
  * reference page is made from these tables.
  */
-export const ROUTER_SETTINGS = section('settings of the router', {
+const sections = section('settings of the router', {
   state: filePath('directory for keys and certificates; made at first start, 0700', { default: './state' }),
   log: choice('least important messages to show', LOG_LEVELS, { default: 'info' }),
   identity: IDENTITY_SETTINGS,
   listen: LISTEN_SETTINGS,
   access: ACCESS_SETTINGS,
   upstreams: UPSTREAMS_SETTINGS,
+  bootstrap: BOOTSTRAP_SETTINGS,
   cache: CACHE_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
+
+export const ROUTER_SETTINGS = checked(sections, checkBootstrap)
 
 export interface RouterConfig {
   readonly state: string
@@ -33,6 +43,7 @@ export interface RouterConfig {
   readonly listen: ListenConfig
   readonly access: AccessConfig
   readonly upstreams: readonly UpstreamConfig[]
+  readonly bootstrap: readonly UpstreamAddress[]
   readonly cache: CacheConfig
   readonly advertise: AdvertiseConfig
 }
@@ -48,6 +59,7 @@ export async function loadRouterConfig(file: string, overrides: readonly Overrid
     listen: settings.listen,
     access: settings.access,
     upstreams: await upstreamsConfigOf(settings.upstreams, files),
+    bootstrap: settings.bootstrap,
     cache: cacheConfigOf(settings.cache),
     advertise: settings.advertise,
   }

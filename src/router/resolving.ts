@@ -15,7 +15,7 @@ import { withGuard } from './resolve/guard.ts'
 import { withLocal } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
-import { createUpstream } from './upstream/url.ts'
+import { createUpstream } from './upstream/upstream.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
@@ -49,8 +49,9 @@ export async function createResolving(
   { clock, log, presence, former }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
+  const bootstrap = config.bootstrap.map((address) => createUpstream(address))
   const pool = createPool(
-    config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
+    config.upstreams.map((upstream) => createUpstream(upstream.address, { ...upstream, bootstrap })),
     context,
   )
   const settings = digestOf(settingsOfAnswers(config))

@@ -5,7 +5,8 @@ import { CLASS, rcodeName, typeNumber } from '../../dns/codes.ts'
 import { buildMessage, parseMessage, recordText } from '../../dns/message.ts'
 import { nameToWire } from '../../dns/name.ts'
 import { MessageView } from '../../dns/view.ts'
-import { createUpstream, parseUpstreamUrl } from '../upstream/url.ts'
+import { createUpstream } from '../upstream/upstream.ts'
+import { parseUpstreamUrl } from '../upstream/url.ts'
 
 const QUERY_MS_MAX = 5_000
 
@@ -30,7 +31,7 @@ export const QUERY: Command = {
     if (!nameToWire(name)) throw new Fault('USAGE', `${name} is not a domain name`)
     const url = (values.server as string | undefined) ?? 'udp://127.0.0.1:5453'
     const server = parseUpstreamUrl(url, values.address === undefined ? [] : [values.address as string])
-    const trust = values.trust === undefined ? undefined : [await readFile(values.trust as string, 'utf8')]
+    const trust = values.trust === undefined ? {} : { trust: [await readFile(values.trust as string, 'utf8')] }
 
     const startedMs = performance.now()
     const wire = buildMessage({ recursionDesired: true, questions: [{ name, type, class: CLASS.IN }] })

@@ -27,6 +27,8 @@ export const KEEPALIVE_MS = 30_000
  */
 export function writeReply(target: Uint8Array, at: number, query: Query, answer: Answer): number {
   const { view, client } = query
+  // A signature covers everything but the id, which is the asker's already (RFC 5625 §4.5).
+  if (answer.verbatim) return writeWhole(target, at, answer.wire, undefined)
   const { edns } = view
   const limit = bytesMaxOf(client.transport, edns)
   const opt = edns && optFor(edns, client.transport, answer.extendedErrors)

@@ -35,6 +35,11 @@ export interface Answer {
   readonly extendedErrors?: readonly ExtendedError[]
   /** What checking an upstream's answer already found out, so that the cache need not walk it again. */
   readonly prepared?: PreparedAnswer
+  /**
+   * The answer to a signed question, OPT and signature included: given byte for byte, with only the id the asker's, kept by
+   * no cache and shared with nobody (RFC 5625 §4.5).
+   */
+  readonly verbatim?: true
 }
 
 /** Never null: "send nothing" is a value with a reason. */
@@ -55,4 +60,12 @@ export type Explain = (question: { readonly name: string; readonly type: number 
 export interface Resolver {
   readonly id: string
   resolve(query: Query, signal: AbortSignal): Outcome | Promise<Outcome>
+}
+
+/** A resolver whose next hop is the network. */
+export interface Upstream extends Resolver {
+  /** The link to the network has changed: closes warm connections and sockets, without failing what can be asked again. */
+  reset?(): void
+  /** Takes no more questions; what is under way is answered first. */
+  close?(): void
 }

@@ -1,23 +1,26 @@
 import {
   type ClientHttp2Session,
+  type ClientHttp2Stream,
   connect,
   constants,
   type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
 } from 'node:http2'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
 import { Fault } from '../../core/fault.ts'
 import type { PreparedAnswer } from '../../dns/answer.ts'
 import { MessageView } from '../../dns/view.ts'
-import { type Endpoint, endpointText } from '../../net/bind.ts'
-import type { Answer, Query, Resolver } from '../resolve/resolver.ts'
-import { deadlineFault } from './deadline.ts'
-import { connectionFault, provingName } from './trust.ts'
-import { ConnectionLost, type WarmConnection, warmUpstream } from './warm.ts'
-import { answerOf, isReplyTo, upstreamQuery } from './wire.ts'
+import { endpointText } from '../../net/bind.ts'
+import type { Answer, Upstream } from '../resolve/resolver.ts'
+import { Alarm } from './alarm.ts'
+import type { EndpointSource } from './endpoints.ts'
+import { deadlineFault, type Question } from './question.ts'
+import type { Proof } from './trust.ts'
+import { type Connection, type ConnectionEvents, WarmUpstream } from './warm.ts'
+import { answerTo, FORM, matchReply, upstreamQuestion } from './wire.ts'
 
 const MESSAGE_BYTES_MAX = 65_535
-const CONNECT_MS_MAX = 3_000
+/** Streams open on one connection, should the server allow more (RFC 9113 §5.1.2). */
+const OPEN_QUESTIONS_MAX = 1_000
 const PING_MS_MAX = 1_000
 const IDLE_MS = 20_000
 /** RFC 8484 §4.1: id 0 lets HTTP caches share answers. */
@@ -26,172 +29,180 @@ const MEDIA_TYPE = 'application/dns-message'
 
 export interface DohUpstreamOptions {
   readonly id: string
-  readonly endpoints: readonly Endpoint[]
-  /** The host of the URL: what the certificate must carry. */
-  readonly name: string
+  readonly endpoints: EndpointSource
+  readonly tls: Proof
+  readonly port: number
   /** Path of the URL, without the `{?dns}` of its template: POST expands with no variables. */
   readonly path: string
-  readonly trust?: readonly string[]
 }
 
-/** DNS over HTTPS as a client (RFC 8484): POST over one warm HTTP/2 connection. Redirects are refused by not following them. */
-export function dohUpstream(options: DohUpstreamOptions): Resolver {
-  return warmUpstream(options, (endpoint, onClose) => new Connection(options, endpoint, onClose))
+/** DNS over HTTPS as a client (RFC 8484): POST over a warm HTTP/2 connection. Redirects are refused by not following them. */
+export function dohUpstream({ id, endpoints, tls, port, path }: DohUpstreamOptions): Upstream {
+  const origin = new URL(`https://${endpointText({ host: tls.name, port })}`)
+  const headers = {
+    [constants.HTTP2_HEADER_METHOD]: 'POST',
+    // Node leaves out the brackets of an IPv6 address.
+    [constants.HTTP2_HEADER_AUTHORITY]: origin.host,
+    [constants.HTTP2_HEADER_PATH]: path,
+    [constants.HTTP2_HEADER_ACCEPT]: MEDIA_TYPE,
+    [constants.HTTP2_HEADER_CONTENT_TYPE]: MEDIA_TYPE,
+  }
+  const peer = { id, origin, headers }
+  return new WarmUpstream(
+    { id, endpoints, tls: { ...tls, alpn: 'h2' } },
+    (socket, events) => new DohConnection(peer, socket, events),
+  )
 }
 
-class Connection implements WarmConnection {
-  readonly #options: DohUpstreamOptions
-  readonly #origin: URL
-  readonly #session: Promise<ClientHttp2Session>
-  readonly #onClose: () => void
-  #closed = false
-  everConnected = false
+interface Peer {
+  readonly id: string
+  readonly origin: URL
+  readonly headers: Readonly<Record<string, string>>
+}
 
-  constructor(options: DohUpstreamOptions, endpoint: Endpoint, onClose: () => void) {
-    this.#options = options
-    this.#onClose = onClose
-    this.#origin = new URL(`https://${endpointText({ host: options.name, port: endpoint.port })}`)
-    this.#session = openSession(options, endpoint, this.#origin)
-    this.#session.then(
-      (session) => {
-        this.everConnected = true
-        session.on('goaway', () => this.#close())
-        session.on('close', () => this.#close())
-      },
-      () => this.#close(),
-    )
+type ReplyHeaders = IncomingHttpHeaders & { readonly ':status'?: number | undefined }
+
+class DohConnection implements Connection {
+  readonly #peer: Peer
+  readonly #events: ConnectionEvents
+  readonly #session: ClientHttp2Session
+  readonly #open = new Map<ClientHttp2Stream, Question>()
+  readonly #alarm = new Alarm((nowMs) => this.#sweep(nowMs))
+  #isRetired = false
+  #isOver = false
+  #isProving = false
+
+  constructor(peer: Peer, socket: Socket, events: ConnectionEvents) {
+    this.#peer = peer
+    this.#events = events
+    const session = connect(peer.origin, { createConnection: () => socket, settings: { enablePush: false } })
+    this.#session = session
+    session.on('error', (error) => this.#lose(error))
+    session.on('goaway', () => this.retire())
+    session.on('close', () => this.#lose())
+    session.setTimeout(IDLE_MS, () => {
+      if (this.#open.size === 0) this.retire()
+    })
+    session.unref()
   }
 
   get usable(): boolean {
-    return !this.#closed
+    const isGone = this.#isRetired || this.#session.closed || this.#session.destroyed
+    return !isGone && this.#open.size < OPEN_QUESTIONS_MAX
   }
 
-  async ask(query: Query): Promise<Answer> {
-    const over = new AbortController()
-    const tooLate = new Promise<never>((_, fail) =>
-      over.signal.addEventListener('abort', () => fail(over.signal.reason)),
-    )
-    const leftMs = Math.max(0, query.deadlineMs - performance.now())
-    const timer = setTimeout(() => {
-      over.abort(deadlineFault(this.#options.id))
-      void this.#proveAlive()
-    }, leftMs)
-    try {
-      return await Promise.race([this.#answer(query, over.signal), tooLate])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  async #answer(query: Query, signal: AbortSignal): Promise<Answer> {
-    const { id, path } = this.#options
-    const session = await this.#session
-    const request = {
-      [constants.HTTP2_HEADER_METHOD]: 'POST',
-      // Node leaves out the brackets of an IPv6 address.
-      [constants.HTTP2_HEADER_AUTHORITY]: this.#origin.host,
-      [constants.HTTP2_HEADER_PATH]: path,
-      [constants.HTTP2_HEADER_ACCEPT]: MEDIA_TYPE,
-      [constants.HTTP2_HEADER_CONTENT_TYPE]: MEDIA_TYPE,
-    }
-    const { headers, body } = await exchange(id, session, request, upstreamQuery(query.view, DOH_ID, 'pad'), signal)
-    const status = headers[':status']
-    if (status !== 200) throw new Fault('UPSTREAM_BROKEN', `${id} answered with HTTP status ${status}`, { status })
-    const type = headers['content-type'] ?? 'no content type'
-    if (type.split(';', 1)[0]!.trim().toLowerCase() !== MEDIA_TYPE)
-      throw new Fault('UPSTREAM_BROKEN', `${id} answered with ${type}`)
-    if (!isReplyTo(MessageView.over(body), query.view, DOH_ID))
-      throw new Fault('UPSTREAM_BROKEN', `${id} answered another question`)
-    const answer = answerOf(body, id, 'authenticated')
-    const ageS = /^\d+$/.test(headers.age ?? '') ? Number(headers.age) : 0
-    return ageS > 0 && answer.prepared ? { ...answer, prepared: aged(answer.prepared, ageS) } : answer
-  }
-
-  /** A link that is gone without a word leaves even a ping unanswered; the next question then gets a new connection. */
-  async #proveAlive(): Promise<void> {
-    const session = await this.#session.catch(() => undefined)
-    if (!session || session.closed || session.destroyed) return
-    const timer = setTimeout(() => session.destroy(), PING_MS_MAX)
-    session.ping(() => clearTimeout(timer))
-  }
-
-  #close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#onClose()
-  }
-}
-
-function openSession(options: DohUpstreamOptions, endpoint: Endpoint, origin: URL): Promise<ClientHttp2Session> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error): void => {
-      clearTimeout(timer)
-      socket.destroy()
-      reject(error instanceof Fault ? error : connectionFault(error, options.id, endpoint))
-    }
-    const socket: TLSSocket = connectTls({ ...endpoint, ...provingName(options.name, options.trust, 'h2') })
-    const timer = setTimeout(
-      () =>
-        failed(
-          new Fault(
-            'UPSTREAM_TIMEOUT',
-            `no connection to ${options.id} (${endpointText(endpoint)}) in ${CONNECT_MS_MAX} ms`,
-          ),
-        ),
-      CONNECT_MS_MAX,
-    )
-    socket.once('error', failed)
-    socket.once('secureConnect', () => {
-      if (socket.alpnProtocol !== 'h2')
-        return failed(new Fault('UPSTREAM_BROKEN', `${options.id} does not speak HTTP/2`))
-      clearTimeout(timer)
-      socket.removeListener('error', failed)
-      const session = connect(origin, { createConnection: () => socket, settings: { enablePush: false } })
-      session.on('error', () => session.destroy())
-      session.setTimeout(IDLE_MS, () => session.close())
-      session.unref()
-      resolve(session)
-    })
-  })
-}
-
-interface Reply {
-  readonly headers: IncomingHttpHeaders & { readonly ':status'?: number | undefined }
-  readonly body: Buffer
-}
-
-function exchange(
-  id: string,
-  session: ClientHttp2Session,
-  request: OutgoingHttpHeaders,
-  sent: Uint8Array,
-  signal: AbortSignal,
-): Promise<Reply> {
-  return new Promise((settle, fail) => {
-    const lost = (cause?: unknown): void => {
-      if (session.closed || session.destroyed) fail(new ConnectionLost(`${id} closed the connection`, { cause }))
-      else fail(new Fault('UPSTREAM_UNREACHABLE', `${id} broke off`, {}, cause))
-    }
-    if (session.closed || session.destroyed) return lost()
-    const stream = session.request({ ...request, [constants.HTTP2_HEADER_CONTENT_LENGTH]: sent.length }, { signal })
+  ask(question: Question): void {
+    const { id, headers } = this.#peer
+    const sent = upstreamQuestion(question.query.view, DOH_ID, FORM.EDNS | FORM.PADDED)
+    const stream = this.#session.request({ ...headers, [constants.HTTP2_HEADER_CONTENT_LENGTH]: sent.length })
+    question.sends++
+    this.#open.set(stream, question)
+    this.#alarm.at(question.query.deadlineMs)
     const chunks: Buffer[] = []
     let length = 0
-    let headers: Reply['headers'] = {}
-    stream.on('response', (received) => (headers = received))
+    let reply: ReplyHeaders = {}
+    stream.on('response', (received) => (reply = received))
     stream.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length <= MESSAGE_BYTES_MAX) return void chunks.push(chunk)
-      fail(new Fault('UPSTREAM_BROKEN', `${id} sent more than a DNS message`))
+      this.#done(stream)?.fail(new Fault('UPSTREAM_BROKEN', `${id} sent more than a DNS message`))
       stream.close(constants.NGHTTP2_CANCEL)
     })
-    stream.on('error', lost)
+    stream.on('error', () => {}) // `close` follows
     stream.on('close', () => {
-      if (stream.rstCode === constants.NGHTTP2_NO_ERROR && headers[':status'] !== undefined)
-        settle({ headers, body: Buffer.concat(chunks) })
-      else lost()
+      const isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR && reply[':status'] !== undefined
+      // The end of the whole connection is told by its own event, which asks what is open again.
+      if (!isWhole && (this.#session.closed || this.#session.destroyed)) return this.#lose()
+      const asked = this.#done(stream)
+      if (!asked) return
+      if (!isWhole) return asked.fail(new Fault('UPSTREAM_UNREACHABLE', `${id} broke off`))
+      try {
+        asked.settle(answerIn(Buffer.concat(chunks), reply, asked, id))
+      } catch (error) {
+        asked.fail(error)
+      }
     })
     stream.end(sent)
-  })
+  }
+
+  retire(): void {
+    if (!this.#isRetired) {
+      this.#isRetired = true
+      this.#events.retired()
+    }
+    if (this.#open.size > 0 || this.#isOver) return
+    this.#isOver = true
+    this.#session.close()
+    this.#events.lost([])
+  }
+
+  abandon(): Question[] {
+    const unanswered = [...this.#open.values()]
+    this.#open.clear()
+    this.#isRetired = true
+    this.#isOver = true
+    this.#alarm.rest()
+    this.#session.destroy()
+    return unanswered
+  }
+
+  /** Undefined: it has had its outcome. */
+  #done(stream: ClientHttp2Stream): Question | undefined {
+    const question = this.#open.get(stream)
+    this.#open.delete(stream)
+    if (this.#open.size === 0) {
+      this.#alarm.rest()
+      if (this.#isRetired) this.retire()
+    }
+    return question
+  }
+
+  #sweep(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY
+    const late: ClientHttp2Stream[] = []
+    for (const [stream, { query }] of this.#open) {
+      if (query.deadlineMs > nowMs) nextMs = Math.min(nextMs, query.deadlineMs)
+      else late.push(stream)
+    }
+    if (late.length > 0) this.#proveAlive()
+    for (const stream of late) {
+      this.#done(stream)?.fail(deadlineFault(this.#peer.id))
+      stream.close(constants.NGHTTP2_CANCEL)
+    }
+    return nextMs
+  }
+
+  /** A link that is gone without a word leaves even a ping unanswered; the next question then gets a new connection. */
+  #proveAlive(): void {
+    if (this.#isProving || this.#isOver || this.#session.closed || this.#session.destroyed) return
+    this.#isProving = true
+    const timer = setTimeout(() => this.#lose(), PING_MS_MAX)
+    timer.unref()
+    this.#session.ping(() => {
+      this.#isProving = false
+      clearTimeout(timer)
+    })
+  }
+
+  #lose(cause?: unknown): void {
+    if (this.#isOver) return
+    this.#events.lost(this.abandon(), cause)
+  }
+}
+
+/** Throws UPSTREAM_BROKEN for anything but the answer to this question. */
+function answerIn(body: Buffer, headers: ReplyHeaders, { query }: Question, id: string): Answer {
+  const status = headers[':status']
+  if (status !== 200) throw new Fault('UPSTREAM_BROKEN', `${id} answered with HTTP status ${status}`, { status })
+  const type = headers['content-type'] ?? 'no content type'
+  if (type.split(';', 1)[0]!.trim().toLowerCase() !== MEDIA_TYPE)
+    throw new Fault('UPSTREAM_BROKEN', `${id} answered with ${type}`)
+  const reply = MessageView.over(body)
+  if (reply?.id !== DOH_ID || matchReply(reply, query.view, false) !== 'ours')
+    throw new Fault('UPSTREAM_BROKEN', `${id} answered another question`)
+  const answer = answerTo(query, body, id, 'authenticated')
+  const ageS = /^\d+$/.test(headers.age ?? '') ? Number(headers.age) : 0
+  return ageS > 0 && answer.prepared ? { ...answer, prepared: aged(answer.prepared, ageS) } : answer
 }
 
 /** An HTTP cache on the way held the answer for `ageS` seconds (RFC 8484 §5.1). The bytes are ours: nobody else has seen them. */

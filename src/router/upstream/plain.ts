@@ -1,147 +1,230 @@
-import { randomInt } from 'node:crypto'
-import { createSocket, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
 import { Fault } from '../../core/fault.ts'
 import { MessageView } from '../../dns/view.ts'
 import type { Endpoint } from '../../net/bind.ts'
-import type { Query, Resolver } from '../resolve/resolver.ts'
-import { deadlineFault } from './deadline.ts'
-import { streamUpstream } from './stream.ts'
-import { connectionFault } from './trust.ts'
-import { answerOf, isReplyTo, randomId, upstreamQuery } from './wire.ts'
+import type { Answer, Query, Upstream } from '../resolve/resolver.ts'
+import { Alarm } from './alarm.ts'
+import { mixCase, repeatsCase } from './case-mix.ts'
+import { fixedEndpoints } from './endpoints.ts'
+import { Lesson } from './lesson.ts'
+import {
+  asked,
+  closedFault,
+  deadlineFault,
+  overloadFault,
+  type Question,
+  random16,
+  refusedFault,
+  SENDS_MAX,
+} from './question.ts'
+import { streamUpstream, WITHOUT_EDNS_MS } from './stream.ts'
+import { type Sent, UdpSocket } from './udp-socket.ts'
+import type { WarmUpstream } from './warm.ts'
+import { answerTo, FORM, isRefusal, matchReply, upstreamQuestion } from './wire.ts'
 
-/** Open sockets, each on a port of the kernel's choosing: an attacker has to guess port and id (RFC 5452 §9.2). */
+/** Open sockets, each on a random port: an attacker has to guess port and id (RFC 5452 §9.2). */
 const SOCKETS_MAX = 32
-/** A socket is given back after this many questions, so that its port is not worth learning. */
-const QUESTIONS_PER_SOCKET_MAX = 256
 const OPEN_QUESTIONS_MAX = 4096
-/** When to send again. With the first send that makes three, the most RFC 9520 §3.1 allows per server and transport. */
+/** When to send again: with the first send that makes SENDS_MAX. */
 const RESEND_AFTER_MS = [600, 1_300] as const
+/** A question that saw so many datagrams that answer nothing goes to TCP: somebody is guessing (RFC 5452 §9.3). */
+const STRANGERS_MAX = 16
+/** A server that does not repeat the case of letters is asked without for this long. */
+const WITHOUT_CASE_MS = 3_600_000
 
-/** Plain DNS: UDP first, the same server by TCP when the answer was cut (RFC 7766 §5). */
-export function plainUpstream(options: { readonly id: string; readonly endpoint: Endpoint }): Resolver {
-  const { id, endpoint } = options
-  const sockets = new SocketPool(endpoint, id)
-  const byTcp = streamUpstream({ id, endpoints: [endpoint] })
-  return {
-    id,
-    async resolve(query, signal) {
-      const reply = await sockets.ask(query)
-      const view = MessageView.over(reply)
-      return view?.truncated ? byTcp.resolve(query, signal) : answerOf(reply, id, 'unauthenticated')
-    },
-  }
+export interface PlainUpstreamOptions {
+  readonly id: string
+  readonly endpoint: Endpoint
+  /** Letters of the name in random case, which the answer has to repeat. */
+  readonly caseRandomisation?: boolean
 }
 
-interface Open {
-  readonly query: Query
-  readonly settle: (reply: Uint8Array) => void
-  readonly fail: (error: Error) => void
-  timer: NodeJS.Timeout
+/** Plain DNS: UDP first, the same server by TCP when the answer was cut (RFC 7766 §5) or somebody forges answers. */
+export function plainUpstream(options: PlainUpstreamOptions): Upstream {
+  return new PlainUpstream(options)
 }
 
-class SocketPool {
+class PlainUpstream implements Upstream {
+  readonly id: string
   readonly #endpoint: Endpoint
-  readonly #id: string
-  #sockets: PooledSocket[] = []
+  readonly #byTcp: WarmUpstream
+  readonly #mayMix: boolean
+  readonly #refusesEdns = new Lesson(WITHOUT_EDNS_MS)
+  readonly #losesCase = new Lesson(WITHOUT_CASE_MS)
+  readonly #alarm = new Alarm((nowMs) => this.#sweep(nowMs))
+  readonly #sockets: (UdpSocket | undefined)[] = Array.from({ length: SOCKETS_MAX }, () => undefined)
+  /** Sockets that take no more questions and wait for their last answers. */
+  readonly #leaving = new Set<UdpSocket>()
   #open = 0
+  #isClosed = false
 
-  constructor(endpoint: Endpoint, id: string) {
+  constructor({ id, endpoint, caseRandomisation }: PlainUpstreamOptions) {
+    this.id = id
     this.#endpoint = endpoint
-    this.#id = id
+    this.#mayMix = caseRandomisation === true
+    this.#byTcp = streamUpstream({ id, endpoints: fixedEndpoints([endpoint]) })
   }
 
-  async ask(query: Query): Promise<Uint8Array> {
-    if (this.#open >= OPEN_QUESTIONS_MAX) throw new Fault('UPSTREAM_TIMEOUT', `${this.#id} has too many questions open`)
-    this.#open++
-    try {
-      return await this.#pick().ask(query)
-    } finally {
-      this.#open--
-    }
-  }
-
-  #pick(): PooledSocket {
-    this.#sockets = this.#sockets.filter((socket) => socket.usable)
-    if (this.#sockets.length < SOCKETS_MAX) this.#sockets.push(new PooledSocket(this.#endpoint, this.#id))
-    return this.#sockets[randomInt(this.#sockets.length)]!
-  }
-}
-
-class PooledSocket {
-  readonly #socket: Socket
-  readonly #ready: Promise<void>
-  readonly #id: string
-  readonly #open = new Map<number, Open>()
-  #asked = 0
-  /** Why it is closed. */
-  #closed: Fault | undefined
-
-  constructor(endpoint: Endpoint, id: string) {
-    this.#id = id
-    this.#socket = createSocket(isIPv6(endpoint.host) ? 'udp6' : 'udp4')
-    this.#socket.unref()
-    this.#ready = new Promise((resolve) => void this.#socket.once('connect', resolve).once('close', resolve))
-    this.#socket.on('message', (wire) => this.#read(wire))
-    this.#socket.on('error', (error) => this.#close(connectionFault(error, id, endpoint)))
-    // A connected socket takes datagrams from this server's address and port alone (RFC 5452 §9.1).
-    this.#socket.connect(endpoint.port, endpoint.host)
-  }
-
-  get usable(): boolean {
-    return !this.#closed && this.#asked < QUESTIONS_PER_SOCKET_MAX
-  }
-
-  async ask(query: Query): Promise<Uint8Array> {
-    this.#asked++
-    await this.#ready
-    return new Promise((settle, fail) => {
-      if (this.#closed) return fail(this.#closed)
-      let id = randomId()
-      while (this.#open.has(id)) id = (id + 1) & 0xffff
-      const wire = upstreamQuery(query.view, id, 'no-padding')
-      const startMs = performance.now()
-      const wait = (resends: readonly number[]): NodeJS.Timeout => {
-        const dueMs = Math.min(startMs + (resends[0] ?? Number.POSITIVE_INFINITY), query.deadlineMs)
-        return setTimeout(
-          () => {
-            if (dueMs >= query.deadlineMs) return this.#give(id)?.fail(deadlineFault(this.#id))
-            this.#socket.send(wire)
-            this.#open.get(id)!.timer = wait(resends.slice(1))
-          },
-          Math.max(0, dueMs - performance.now()),
-        )
-      }
-      this.#open.set(id, { query, settle, fail, timer: wait(RESEND_AFTER_MS) })
-      this.#socket.send(wire)
+  resolve(query: Query): Promise<Answer> {
+    return asked(query, (question) => {
+      if (this.#isClosed) question.fail(closedFault(this.id))
+      else if (this.#open >= OPEN_QUESTIONS_MAX) question.fail(overloadFault(this.id))
+      else this.#send(question, !this.#refusesEdns.holds)
     })
   }
 
-  /** A reply that does not match is ignored and the wait goes on: it may be a forgery (RFC 5452 §9.1). */
-  #read(wire: Buffer): void {
-    const reply = MessageView.over(wire)
-    const open = reply && this.#open.get(reply.id)
-    if (open && isReplyTo(reply, open.query.view, reply.id)) this.#give(reply.id)!.settle(wire)
-  }
-
-  #give(id: number): Open | undefined {
-    const open = this.#open.get(id)
-    if (!open) return undefined
-    clearTimeout(open.timer)
-    this.#open.delete(id)
-    if (!this.usable && this.#open.size === 0)
-      this.#close(new Fault('UPSTREAM_UNREACHABLE', 'the socket has done its work'))
-    return open
-  }
-
-  #close(reason: Fault): void {
-    if (this.#closed) return
-    this.#closed = reason
-    this.#socket.close()
-    for (const open of this.#open.values()) {
-      clearTimeout(open.timer)
-      open.fail(reason)
+  reset(): void {
+    const open = this.#all().flatMap((socket) => socket.close())
+    this.#sockets.fill(undefined)
+    this.#leaving.clear()
+    this.#count(-open.length)
+    for (const { question } of open) {
+      if (question.sends < SENDS_MAX) this.#send(question, question.edns)
+      else question.fail(new Fault('UPSTREAM_UNREACHABLE', `the link to ${this.id} has changed`))
     }
-    this.#open.clear()
+    this.#byTcp.reset?.()
   }
+
+  close(): void {
+    this.#isClosed = true
+    for (const socket of this.#all()) this.#leave(socket)
+    this.#byTcp.close?.()
+  }
+
+  #all(): UdpSocket[] {
+    return [...this.#sockets.filter((socket) => socket !== undefined), ...this.#leaving]
+  }
+
+  #send(question: Question, edns: boolean): void {
+    const socket = this.#pick()
+    const { view, deadlineMs } = question.query
+    const id = socket.freeId()
+    const wire = upstreamQuestion(view, id, edns ? FORM.EDNS : 0)
+    const isMixed = this.#mayMix && !view.signed && !this.#losesCase.holds
+    if (isMixed) mixCase(wire)
+    question.edns = edns
+    question.sends++
+    this.#count(1)
+    const startMs = performance.now()
+    const dueMs = Math.min(nextSendMs(question, startMs), deadlineMs)
+    this.#alarm.at(dueMs)
+    socket.send(id, { question, wire, startMs, dueMs, isMixed, strangersBefore: socket.strangers })
+  }
+
+  /** A random socket of the pool, a new one where there is none. */
+  #pick(): UdpSocket {
+    const place = random16() % SOCKETS_MAX
+    const socket = this.#sockets[place]
+    if (socket?.usable) return socket
+    if (socket) this.#leave(socket)
+    const made = new UdpSocket(this.#endpoint, this.id, {
+      received: (from, wire) => this.#read(from, wire),
+      failed: (from, open, fault) => {
+        this.#leaving.delete(from)
+        this.#count(-open.length)
+        for (const { question } of open) question.fail(fault)
+      },
+    })
+    this.#sockets[place] = made
+    return made
+  }
+
+  #read(socket: UdpSocket, wire: Buffer): void {
+    const reply = MessageView.over(wire)
+    const sent = reply && socket.open.get(reply.id)
+    // What does not match is ignored and the wait goes on: it may be a forgery (RFC 5452 §9.1).
+    if (!sent) return this.#countStranger(socket)
+    const { question } = sent
+    const match = matchReply(reply, question.query.view, question.edns)
+    if (match === 'not-ours') return this.#countStranger(socket)
+    this.#take(socket, reply.id)
+    if (match === 'refused') {
+      if (!question.edns || question.sends >= SENDS_MAX) question.fail(refusedFault(this.id))
+      else this.#send(question, false)
+      return
+    }
+    if (sent.isMixed) {
+      // Forged, or the server changes the case. Over TCP, where nobody can forge, it does not matter which.
+      if (!repeatsCase(wire, sent.wire)) return this.#askByTcp(question, () => this.#losesCase.learn())
+      wire.set(question.query.view.question, QUESTION_START)
+    }
+    if (!question.edns && !this.#refusesEdns.holds && !isRefusal(reply)) this.#refusesEdns.learn()
+    if (reply.truncated && !mayPassTruncated(question)) return this.#askByTcp(question)
+    try {
+      question.settle(answerTo(question.query, wire, this.id, 'unauthenticated'))
+    } catch (error) {
+      question.fail(error)
+    }
+  }
+
+  #countStranger(socket: UdpSocket): void {
+    socket.strangers++
+    // The oldest comes first, so the first that has not seen enough of them ends the loop.
+    for (const [id, { question, strangersBefore }] of socket.open) {
+      if (socket.strangers - strangersBefore < STRANGERS_MAX) return
+      socket.retire()
+      this.#take(socket, id)
+      this.#askByTcp(question)
+    }
+  }
+
+  #askByTcp({ query, settle, fail }: Question, onAnswer?: () => void): void {
+    this.#byTcp.resolve(query).then((answer) => {
+      onAnswer?.()
+      settle(answer)
+    }, fail)
+  }
+
+  /** The question has left UDP. */
+  #take(socket: UdpSocket, id: number): void {
+    socket.open.delete(id)
+    this.#count(-1)
+    if (!socket.usable || this.#isClosed) this.#leave(socket)
+  }
+
+  #leave(socket: UdpSocket): void {
+    if (socket.open.size > 0) return void this.#leaving.add(socket)
+    socket.close()
+    this.#leaving.delete(socket)
+  }
+
+  #count(change: number): void {
+    this.#open += change
+    if (this.#open === 0) this.#alarm.rest()
+  }
+
+  #sweep(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const socket of this.#all()) {
+      for (const [id, sent] of socket.open) {
+        if (sent.dueMs <= nowMs) this.#due(socket, id, sent)
+        nextMs = Math.min(nextMs, sent.dueMs)
+      }
+    }
+    return nextMs
+  }
+
+  #due(socket: UdpSocket, id: number, sent: Sent): void {
+    const { question } = sent
+    const { deadlineMs } = question.query
+    if (sent.dueMs >= deadlineMs) {
+      sent.dueMs = Number.POSITIVE_INFINITY
+      this.#take(socket, id)
+      return question.fail(deadlineFault(this.id))
+    }
+    question.sends++
+    sent.dueMs = Math.min(nextSendMs(question, sent.startMs), deadlineMs)
+    socket.put(sent.wire)
+  }
+}
+
+const QUESTION_START = 12
+
+/** Infinity once it may not be sent again. */
+function nextSendMs({ sends }: Question, startMs: number): number {
+  return sends < SENDS_MAX ? startMs + RESEND_AFTER_MS[sends - 1]! : Number.POSITIVE_INFINITY
+}
+
+/** A signed answer passes as it is. Who asked by UDP can come again by TCP. */
+function mayPassTruncated({ query }: Question): boolean {
+  return query.view.signed && query.client.transport === 'udp'
 }

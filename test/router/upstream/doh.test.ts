@@ -15,6 +15,7 @@ import { type Endpoint, listenOn } from '../../../src/net/bind.ts'
 import { withCache } from '../../../src/router/resolve/cache.ts'
 import type { Answer, Resolver } from '../../../src/router/resolve/resolver.ts'
 import { dohUpstream } from '../../../src/router/upstream/doh.ts'
+import { fixedEndpoints } from '../../../src/router/upstream/endpoints.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { queryOf, queryWire, responseWire } from '../../support/query.ts'
 import { closeAfterTest, closedPort, LOOPBACK, within } from '../../support/sockets.ts'
@@ -79,11 +80,10 @@ const upstreamAt = (
 ): Resolver =>
   dohUpstream({
     id: 'up',
-    endpoints: [endpoint].flat(),
-    name: 'dns.test',
-    path: '/dns-query',
-    trust: [authority.rootPem],
-    ...options,
+    endpoints: fixedEndpoints([endpoint].flat()),
+    port: [endpoint].flat().at(-1)!.port,
+    path: options.path ?? '/dns-query',
+    tls: { name: options.name ?? 'dns.test', trust: options.trust ?? [authority.rootPem] },
   })
 
 async function ask(upstream: Resolver, wire: Uint8Array = queryWire('a.example'), withinMs = 5_000): Promise<Answer> {
@@ -289,10 +289,14 @@ describe('silence', () => {
 })
 
 describe('connections', () => {
-  it('a closed port is Fault UPSTREAM_UNREACHABLE; the next question tries the next pinned address', async () => {
+  it('a closed port is Fault UPSTREAM_UNREACHABLE, at once', async () => {
+    const upstream = upstreamAt({ host: '127.0.0.1', port: await closedPort() })
+    await expect(within('the refusal', ask(upstream), 500)).rejects.toMatchObject({ code: 'UPSTREAM_UNREACHABLE' })
+  })
+
+  it('the next pinned address is tried by the same question', async () => {
     const server = await dohServer(answering)
     const upstream = upstreamAt([{ host: '127.0.0.1', port: await closedPort() }, server.endpoint])
-    await expect(within('the refusal', ask(upstream), 500)).rejects.toMatchObject({ code: 'UPSTREAM_UNREACHABLE' })
     expect((await ask(upstream)).kind).toBe('answer')
   })
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createUpstream, parseUpstreamUrl } from '../../../src/router/upstream/url.ts'
+import { createUpstream } from '../../../src/router/upstream/upstream.ts'
+import { parseUpstreamUrl } from '../../../src/router/upstream/url.ts'
 
 describe('good', () => {
   it.each([
@@ -57,7 +58,8 @@ describe('bad', () => {
     ['http://192.0.2.1/dns-query', 'expected udp://ADDRESS'],
     ['quic://192.0.2.1', 'expected udp://ADDRESS'],
     ['constructor://192.0.2.1', 'expected udp://ADDRESS'],
-    ['udp://', 'its host is a name'],
+    ['udp://', 'nobody proves who he is'],
+    ['udp://dns.example', 'nobody proves who he is'],
     ['udp://192.0.2.1:99999', 'expected udp://ADDRESS'],
     ['udp://192.0.2.1:0', 'no port 0'],
     ['tls://dns.example', 'its host is a name, which nobody could look up for us; add `addresses: [IP, ...]`'],

@@ -2,14 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { EDNS_OPTION, RCODE, TYPE } from '../../../src/dns/codes.ts'
 import { buildMessage, type Message, parseMessage } from '../../../src/dns/message.ts'
 import { MessageView } from '../../../src/dns/view.ts'
-import { answerOf, isReplyTo, randomId, upstreamQuery } from '../../../src/router/upstream/wire.ts'
+import { answerOf, FORM, matchReply, upstreamQuestion } from '../../../src/router/upstream/wire.ts'
 import { queryWire, responseWire } from '../../support/query.ts'
 
 const viewOf = (wire: Uint8Array): MessageView => MessageView.over(wire)!
-const asked = (wire: Uint8Array, padding: 'pad' | 'no-padding' = 'no-padding'): Message =>
-  parseMessage(upstreamQuery(viewOf(wire), 0xabcd, padding))!
+const asked = (wire: Uint8Array, form: number = FORM.EDNS): Message =>
+  parseMessage(upstreamQuestion(viewOf(wire), 0xabcd, form))!
+const PADDED = FORM.EDNS | FORM.PADDED
 
-describe('upstreamQuery', () => {
+describe('upstreamQuestion', () => {
   it('is the question byte for byte with our id, RD and AD', () => {
     expect(asked(queryWire('A.eXample', TYPE.AAAA, { recursionDesired: false }))).toMatchObject({
       id: 0xabcd,
@@ -28,7 +29,26 @@ describe('upstreamQuery', () => {
     const options = [8, 10, 11, 12, 15, 65_001].map((code) => ({ code, data: new Uint8Array(8) }))
     const wire = queryWire('a.example', TYPE.A, { edns: { udpSize: 4096, version: 0, dnssecOk: true, options } })
     expect(asked(wire).edns).toEqual({ udpSize: 1232, version: 0, dnssecOk: true, options: [] })
-    expect(asked(wire, 'pad').edns?.options.map(({ code }) => code)).toEqual([EDNS_OPTION.PADDING])
+    expect(asked(wire, PADDED).edns?.options.map(({ code }) => code)).toEqual([EDNS_OPTION.PADDING])
+  })
+
+  it.each([1, 2])(
+    'the wish that no client subnet be added goes along, family %i (RFC 7871 section 7.1.2)',
+    (family) => {
+      const options = [{ code: EDNS_OPTION.CLIENT_SUBNET, data: Uint8Array.of(0, family, 0, 0) }]
+      const wire = queryWire('a.example', TYPE.A, { edns: { udpSize: 4096, version: 0, dnssecOk: false, options } })
+      expect(asked(wire).edns?.options).toEqual([{ code: 8, data: Uint8Array.of(0, 1, 0, 0) }])
+      expect(upstreamQuestion(viewOf(wire), 1, PADDED).length).toBe(128)
+    },
+  )
+
+  it('a signed message passes whole, with only the id ours (RFC 5625 section 4.5)', () => {
+    const tsig = { name: 'key.example', type: TYPE.TSIG, class: 255, ttl: 0, data: Buffer.from('0102030405', 'hex') }
+    const wire = queryWire('a.example', TYPE.A, { recursionDesired: false, additionals: [tsig] })
+    expect(viewOf(wire).signed).toBe(true)
+    const sent = upstreamQuestion(viewOf(wire), 0xabcd, PADDED)
+    expect([sent[0], sent[1]]).toEqual([0xab, 0xcd])
+    expect(Buffer.from(sent.subarray(2))).toEqual(Buffer.from(wire.subarray(2)))
   })
 
   it('FWD-1: types and classes nobody knows pass, and so does CD', () => {
@@ -42,26 +62,27 @@ describe('upstreamQuery', () => {
   it('PAD-1: is a multiple of 128 octets when padded, for names of any length', () => {
     for (let labels = 0; labels <= 60; labels++) {
       const name = [...Array.from({ length: labels }, () => 'abc'), 'example'].join('.')
-      const wire = upstreamQuery(viewOf(queryWire(name)), 1, 'pad')
+      const wire = upstreamQuestion(viewOf(queryWire(name)), 1, PADDED)
       expect(wire.length % 128).toBe(0)
       expect(parseMessage(wire)).toBeDefined()
     }
-    expect(upstreamQuery(viewOf(queryWire('www.example.com')), 1, 'pad').length).toBe(128)
-    expect(upstreamQuery(viewOf(queryWire('www.example.com')), 1, 'no-padding').length).toBe(44)
+    expect(upstreamQuestion(viewOf(queryWire('www.example.com')), 1, PADDED).length).toBe(128)
+    expect(upstreamQuestion(viewOf(queryWire('www.example.com')), 1, FORM.EDNS).length).toBe(44)
   })
 })
 
-describe('isReplyTo', () => {
+describe('matchReply', () => {
   const query = queryWire('a.example', TYPE.A, { id: 7 })
-  const fits = (reply: Uint8Array): boolean => isReplyTo(MessageView.over(reply), viewOf(query), 7)
+  const questions = [{ name: 'a.example', type: 1, class: 1 }]
+  const edns = { udpSize: 1232, version: 0, dnssecOk: false, options: [] }
+  const match = (reply: Uint8Array, withEdns = true): string => matchReply(viewOf(reply), viewOf(query), withEdns)
 
-  it('wants response, id and question, letter case aside', () => {
-    expect(fits(responseWire(query, []))).toBe(true)
-    expect(fits(responseWire(queryWire('A.EXAMPLE', TYPE.A, { id: 7 }), []))).toBe(true)
+  it('wants a response and the question, letter case aside', () => {
+    expect(match(responseWire(query, []))).toBe('ours')
+    expect(match(responseWire(queryWire('A.EXAMPLE', TYPE.A, { id: 7 }), []))).toBe('ours')
   })
 
   it.each([
-    ['another id', responseWire(queryWire('a.example', TYPE.A, { id: 8 }), [])],
     ['another name', responseWire(queryWire('b.example', TYPE.A, { id: 7 }), [])],
     ['another type', responseWire(queryWire('a.example', TYPE.AAAA, { id: 7 }), [])],
     [
@@ -72,17 +93,20 @@ describe('isReplyTo', () => {
       ),
     ],
     ['a query', query],
-    ['no question', buildMessage({ id: 7, isResponse: true, rcode: RCODE.FORMERR })],
-    [
-      'two questions',
-      buildMessage({
-        id: 7,
-        isResponse: true,
-        questions: [0, 1].map(() => ({ name: 'a.example', type: 1, class: 1 })),
-      }),
-    ],
-    ['no message', new Uint8Array(5)],
-  ])('refuses %s', (_, reply) => expect(fits(reply)).toBe(false))
+    ['no question', buildMessage({ id: 7, isResponse: true, rcode: RCODE.SERVFAIL })],
+    ['two questions', buildMessage({ id: 7, isResponse: true, questions: [...questions, ...questions] })],
+  ])('refuses %s', (_, reply) => expect(match(reply)).toBe('not-ours'))
+
+  it.each([RCODE.FORMERR, RCODE.NOTIMP])(
+    'takes rcode %i without an OPT record for a server that knows none',
+    (rcode) => {
+      expect(match(buildMessage({ id: 7, isResponse: true, rcode }))).toBe('refused')
+      expect(match(buildMessage({ id: 7, isResponse: true, rcode, questions }))).toBe('refused')
+      // One that knows OPT, or was sent none, means the question.
+      expect(match(buildMessage({ id: 7, isResponse: true, rcode, questions, edns }))).toBe('ours')
+      expect(match(buildMessage({ id: 7, isResponse: true, rcode, questions }), false)).toBe('ours')
+    },
+  )
 })
 
 describe('answerOf', () => {
@@ -138,12 +162,4 @@ describe('answerOf', () => {
       expect.objectContaining({ code: 'UPSTREAM_BROKEN', message: expect.stringContaining('BADVERS') }),
     )
   })
-})
-
-it('randomId spreads over all sixteen bits', () => {
-  const ids = Array.from({ length: 2_000 }, randomId)
-  expect(Math.min(...ids)).toBeLessThan(1_000)
-  expect(Math.max(...ids)).toBeGreaterThan(64_000)
-  expect(Math.max(...ids)).toBeLessThan(65_536)
-  expect(new Set(ids).size).toBeGreaterThan(1_900)
 })

@@ -8,7 +8,8 @@ import { MessageView } from '../../../dns/view.ts'
 import { askOperation } from '../../../net/operations.ts'
 import type { RouterStatus } from '../../admin/operations.ts'
 import type { Resolver } from '../../resolve/resolver.ts'
-import { createUpstream, parseUpstreamUrl } from '../../upstream/url.ts'
+import { createUpstream } from '../../upstream/upstream.ts'
+import { parseUpstreamUrl } from '../../upstream/url.ts'
 import type { DemoReport } from './demo.ts'
 import { DEMO_ZONE } from './zone.ts'
 
@@ -27,7 +28,9 @@ export function demoChecks(report: DemoReport, isOwnZone: boolean): readonly Dem
   const dotUrl = `tls://${report.dot}#${report.name}`
   const dohUrl = report.doh
   const encrypted = async (url: string): Promise<Resolver> =>
-    createUpstream(parseUpstreamUrl(url, url === dohUrl ? ['127.0.0.1'] : []), [await readFile(report.trust, 'utf8')])
+    createUpstream(parseUpstreamUrl(url, url === dohUrl ? ['127.0.0.1'] : []), {
+      trust: [await readFile(report.trust, 'utf8')],
+    })
 
   const resolves = async (resolver: Resolver): Promise<void> => {
     const { answers } = await ask(resolver, QUESTION, TYPE.A)

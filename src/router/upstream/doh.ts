@@ -16,7 +16,7 @@ import type { EndpointSource } from './endpoints.ts'
 import { deadlineFault, type Question } from './question.ts'
 import type { Proof } from './trust.ts'
 import { type Connection, type ConnectionEvents, WarmUpstream } from './warm.ts'
-import { answerTo, FORM, matchReply, upstreamQuestion } from './wire.ts'
+import { FORM, matchReply, upstreamQuestion, wholeAnswerTo } from './wire.ts'
 
 const MESSAGE_BYTES_MAX = 65_535
 /** Streams open on one connection, should the server allow more (RFC 9113 §5.1.2). */
@@ -200,7 +200,7 @@ function answerIn(body: Buffer, headers: ReplyHeaders, { query }: Question, id: 
   const reply = MessageView.over(body)
   if (reply?.id !== DOH_ID || matchReply(reply, query.view, false) !== 'ours')
     throw new Fault('UPSTREAM_BROKEN', `${id} answered another question`)
-  const answer = answerTo(query, body, id, 'authenticated')
+  const answer = wholeAnswerTo(query, body, id, 'authenticated')
   const ageS = /^\d+$/.test(headers.age ?? '') ? Number(headers.age) : 0
   return ageS > 0 && answer.prepared ? { ...answer, prepared: aged(answer.prepared, ageS) } : answer
 }

@@ -8,7 +8,7 @@ import { Lesson } from './lesson.ts'
 import { deadlineFault, freeId, type Question, refusedFault, SENDS_MAX } from './question.ts'
 import type { Proof } from './trust.ts'
 import { type Connection, type ConnectionEvents, WarmUpstream } from './warm.ts'
-import { answerTo, type Channel, FORM, isRefusal, matchReply, questionBytesMax, writeQuestion } from './wire.ts'
+import { type Channel, FORM, isRefusal, matchReply, questionBytesMax, wholeAnswerTo, writeQuestion } from './wire.ts'
 
 /** Questions open on one connection; ids must stay unique and unguessable enough (RFC 7766 §7). */
 const OPEN_QUESTIONS_MAX = 1000
@@ -173,7 +173,7 @@ class StreamConnection implements Connection {
     }
     if (!question.edns && !refusesEdns.holds && !isRefusal(reply)) refusesEdns.learn()
     try {
-      const answer = answerTo(question.query, wire, id, channel)
+      const answer = wholeAnswerTo(question.query, wire, id, channel)
       const keepaliveMs = answer.prepared?.keepaliveMs
       if (keepaliveMs !== undefined) this.#keepAlive(keepaliveMs)
       question.settle(answer)

@@ -119,6 +119,14 @@ export function answerTo({ view }: Query, wire: Uint8Array, from: string, channe
   return { kind: 'answer', wire: withId(wire, view.id), from, verbatim: true }
 }
 
+/** As answerTo, over a connection, where there is room for everything: TC there means that the rest is lost. */
+export function wholeAnswerTo(query: Query, wire: Uint8Array, from: string, channel: Channel): Answer {
+  const answer = answerTo(query, wire, from, channel)
+  if (answer.prepared?.truncated === true)
+    throw new Fault('UPSTREAM_BROKEN', `${from} cut its answer short although it had room`, { upstream: from })
+  return answer
+}
+
 /** What the chain gets to see of an upstream's reply: checked whole, without its OPT. Throws UPSTREAM_BROKEN. */
 export function answerOf(wire: Uint8Array, from: string, channel: Channel): Answer {
   const prepared = prepareAnswer(wire, channel)

@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { TYPE } from '../../../src/dns/codes.ts'
-import { parseMessage } from '../../../src/dns/message.ts'
+import { RCODE, TYPE } from '../../../src/dns/codes.ts'
+import { buildMessage, parseMessage } from '../../../src/dns/message.ts'
 import { MessageView } from '../../../src/dns/view.ts'
 import type { Endpoint } from '../../../src/net/bind.ts'
-import type { Answer, Resolver } from '../../../src/router/resolve/resolver.ts'
+import { writeReply } from '../../../src/router/listen/reply.ts'
+import { withCache } from '../../../src/router/resolve/cache.ts'
+import { chainOf } from '../../../src/router/resolve/chain.ts'
+import { withDedup } from '../../../src/router/resolve/dedup.ts'
+import type { Answer, Resolver, Upstream } from '../../../src/router/resolve/resolver.ts'
+import { fixedEndpoints } from '../../../src/router/upstream/endpoints.ts'
 import { plainUpstream } from '../../../src/router/upstream/plain.ts'
+import { streamUpstream } from '../../../src/router/upstream/stream.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { queryOf, queryWire, responseWire } from '../../support/query.ts'
 import { closedPort, streamServer, udpServer, within } from '../../support/sockets.ts'
 
@@ -182,5 +189,171 @@ describe('no way to the upstream', () => {
     await expect(ask(upstreamAt(server.endpoint), queryWire('a.example'))).rejects.toMatchObject({
       code: 'UPSTREAM_BROKEN',
     })
+  })
+})
+
+describe('SEC-3: somebody guesses', () => {
+  const guesses = (wire: Uint8Array, count: number): Uint8Array[] =>
+    Array.from({ length: count }, (_, guess) =>
+      responseWire(queryWire('a.example', TYPE.A, { id: idOf(wire) ^ (guess + 1) }), ['203.0.113.1']),
+    )
+
+  it('a question that saw many strangers is asked over TCP', async () => {
+    const tcp = await streamServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
+    const udp = await udpServer((wire, reply) => {
+      for (const guess of guesses(wire, 16)) reply(guess)
+      reply(responseWire(wire, ['203.0.113.2']))
+    }, tcp.endpoint.port)
+    const { wire } = await ask(upstreamAt(tcp.endpoint), queryWire('a.example'))
+    expect(parseMessage(wire)?.answers[0]?.data).toEqual({ address: '192.0.2.1' })
+    expect([udp.received.length, tcp.received.length]).toEqual([1, 1])
+  })
+
+  it('fifteen are still waited out', async () => {
+    const server = await udpServer((wire, reply) => {
+      for (const guess of guesses(wire, 15)) reply(guess)
+      reply(responseWire(wire, ['192.0.2.1']))
+    })
+    const { wire } = await ask(upstreamAt(server.endpoint), queryWire('a.example'))
+    expect(parseMessage(wire)?.answers[0]?.data).toEqual({ address: '192.0.2.1' })
+  })
+})
+
+describe('case randomisation', () => {
+  const LONG = 'abcdefghijklmnopqrstuvwxyz.host-1.example'
+  const mixing = (endpoint: Endpoint): Upstream => plainUpstream({ id: 'up', endpoint, caseRandomisation: true })
+  const nameIn = (wire: Uint8Array): string => MessageView.over(wire)!.questionName
+  /** Repeats the question in small letters, as some servers do. */
+  const lowered = (wire: Uint8Array): Uint8Array =>
+    responseWire(queryWire(nameIn(wire).toLowerCase(), TYPE.A, { id: idOf(wire) }), ['203.0.113.1'])
+
+  it('asks in random case and gives the answer in that of the asker', async () => {
+    const server = await udpServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
+    const upstream = mixing(server.endpoint)
+    for (let round = 0; round < 3; round++) expect(nameIn((await ask(upstream, queryWire(LONG))).wire)).toBe(LONG)
+    const sent = server.received.map(nameIn)
+    expect(new Set([LONG, ...sent]).size).toBe(4)
+    expect(new Set(sent.map((name) => name.toLowerCase()))).toEqual(new Set([LONG]))
+  })
+
+  it('an answer in another case is not believed: TCP decides, and the server is remembered', async () => {
+    const tcp = await streamServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
+    const udp = await udpServer((wire, reply) => reply(lowered(wire)), tcp.endpoint.port)
+    const upstream = mixing(tcp.endpoint)
+    const first = await ask(upstream, queryWire(LONG))
+    expect(parseMessage(first.wire)?.answers[0]?.data).toEqual({ address: '192.0.2.1' })
+    await ask(upstream, queryWire(LONG))
+    expect([udp.received.length, tcp.received.length]).toEqual([2, 1])
+    expect(nameIn(udp.received[1]!)).toBe(LONG)
+  })
+
+  it('is off unless asked for', async () => {
+    const server = await udpServer((wire, reply) => reply(lowered(wire)))
+    await ask(upstreamAt(server.endpoint), queryWire(LONG))
+    expect(nameIn(server.received[0]!)).toBe(LONG)
+  })
+})
+
+describe('a server that knows no OPT record (RFC 6891 section 6.2.2)', () => {
+  const hasOpt = (wire: Uint8Array): boolean => parseMessage(wire)!.edns !== undefined
+  const refusing =
+    (rcode: number, withQuestion = true) =>
+    (wire: Uint8Array, reply: (wire: Uint8Array) => void): void => {
+      if (!hasOpt(wire)) return reply(responseWire(wire, ['192.0.2.1']))
+      const { id, questions } = parseMessage(wire)!
+      reply(buildMessage({ id, isResponse: true, rcode, ...(withQuestion ? { questions } : {}) }))
+    }
+  const askTwice = async (upstream: Upstream): Promise<unknown[]> => {
+    const seen: unknown[] = []
+    for (let round = 0; round < 2; round++) {
+      const message = parseMessage((await ask(upstream, queryWire('a.example'))).wire)
+      seen.push([message?.rcode, message?.answers.length])
+    }
+    return seen
+  }
+  const ANSWERED = [
+    [RCODE.NOERROR, 1],
+    [RCODE.NOERROR, 1],
+  ]
+
+  it.each([
+    ['FORMERR with the question', refusing(RCODE.FORMERR)],
+    ['FORMERR alone', refusing(RCODE.FORMERR, false)],
+    ['NOTIMP', refusing(RCODE.NOTIMP)],
+  ])('%s: asked again without, and remembered', async (_, answer) => {
+    const server = await udpServer(answer)
+    expect(await askTwice(upstreamAt(server.endpoint))).toEqual(ANSWERED)
+    expect(server.received.map(hasOpt)).toEqual([true, false, false])
+  })
+
+  it('over TCP too', async () => {
+    const server = await streamServer(refusing(RCODE.FORMERR))
+    const upstream = streamUpstream({ id: 'up', endpoints: fixedEndpoints([server.endpoint]) })
+    expect(await askTwice(upstream)).toEqual(ANSWERED)
+    expect(server.received.map(hasOpt)).toEqual([true, false, false])
+  })
+
+  it('a FORMERR that stays is the answer, and nothing is remembered', async () => {
+    const server = await udpServer((wire, reply) => {
+      const { id, questions } = parseMessage(wire)!
+      reply(buildMessage({ id, isResponse: true, rcode: RCODE.FORMERR, questions }))
+    })
+    expect(await askTwice(upstreamAt(server.endpoint))).toEqual([
+      [RCODE.FORMERR, 0],
+      [RCODE.FORMERR, 0],
+    ])
+    expect(server.received.map(hasOpt)).toEqual([true, false, true, false])
+  })
+
+  it('CACHE-1: refusing both is UPSTREAM_BROKEN after two sends', async () => {
+    const server = await udpServer((wire, reply) =>
+      reply(buildMessage({ id: idOf(wire), isResponse: true, rcode: RCODE.FORMERR })),
+    )
+    await expect(ask(upstreamAt(server.endpoint), queryWire('a.example'))).rejects.toMatchObject({
+      code: 'UPSTREAM_BROKEN',
+    })
+    expect(server.received.length).toBe(2)
+  })
+})
+
+describe('a signed question (RFC 5625 section 4.5)', () => {
+  const tsig = { name: 'key.example', type: TYPE.TSIG, class: 255, ttl: 0, data: Buffer.from('0102030405', 'hex') }
+  const signed = (id: number): Uint8Array => queryWire('a.example', TYPE.A, { id, additionals: [tsig] })
+  const signedReply = (wire: Uint8Array): Uint8Array => {
+    const { id, questions } = parseMessage(wire)!
+    return buildMessage({ id, isResponse: true, authoritative: true, questions, additionals: [tsig] })
+  }
+
+  it('is asked anew each time, and answered byte for byte as the upstream did, but for the id', async () => {
+    const server = await udpServer((wire, reply) => reply(signedReply(wire)))
+    const layers = [withCache({ bytesMax: 1 << 20, clock: new ManualClock() }).layer, withDedup()]
+    const chain = chainOf(layers, upstreamAt(server.endpoint))
+    const written = async (id: number): Promise<Buffer> => {
+      const query = queryOf(signed(id))
+      const outcome = await chain.resolve(query, NEVER)
+      if (outcome.kind !== 'answer') throw new Error('dropped')
+      const target = Buffer.alloc(65_535)
+      return target.subarray(0, writeReply(target, 0, query, outcome))
+    }
+    const ids = [7, 8]
+    expect(await Promise.all(ids.map(written))).toEqual(ids.map((id) => Buffer.from(signedReply(signed(id)))))
+    expect(server.received.map((wire) => wire.subarray(2))).toEqual(
+      ids.map((id) => Buffer.from(signed(id).subarray(2))),
+    )
+  })
+
+  it('cut short: the asker by UDP gets TC, the asker by TCP the whole answer', async () => {
+    const tcp = await streamServer((wire, reply) => reply(signedReply(wire)))
+    await udpServer((wire, reply) => {
+      const cut = signedReply(wire)
+      cut[2] = cut[2]! | 0x02
+      reply(cut)
+    }, tcp.endpoint.port)
+    const upstream = upstreamAt(tcp.endpoint)
+    const isCut = async (transport: 'udp' | 'tcp'): Promise<boolean> => {
+      const outcome = await upstream.resolve(queryOf(signed(7), transport), NEVER)
+      return outcome.kind === 'answer' && MessageView.over(outcome.wire)!.truncated
+    }
+    expect([await isCut('udp'), await isCut('tcp')]).toEqual([true, false])
   })
 })

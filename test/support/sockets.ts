@@ -153,9 +153,15 @@ export interface StreamServer {
 /** A DNS server over TCP, or over TLS with `material`. */
 export async function streamServer(
   answer: (wire: Uint8Array, reply: (wire: Uint8Array) => void, socket: Socket) => void,
-  options: { readonly material?: TlsMaterial; readonly alpn?: readonly string[]; readonly at?: Endpoint } = {},
+  options: {
+    readonly material?: TlsMaterial
+    readonly alpn?: readonly string[]
+    readonly at?: Endpoint
+    readonly version?: 'TLSv1.2' | 'TLSv1.3'
+  } = {},
 ): Promise<StreamServer> {
-  const { material, alpn = ['dot'], at = LOOPBACK } = options
+  const { material, alpn = ['dot'], at = LOOPBACK, version } = options
+  const versions = version ? { minVersion: version, maxVersion: version } : {}
   const [received, chunks, connections]: [Uint8Array[], Buffer[], Socket[]] = [[], [], []]
   const serve = (socket: Socket): void => {
     connections.push(socket)
@@ -171,7 +177,7 @@ export async function streamServer(
     })
   }
   const server: Server = material
-    ? createTlsServer({ key: material.keyPem, cert: material.chainPem, ALPNProtocols: [...alpn] }, serve)
+    ? createTlsServer({ key: material.keyPem, cert: material.chainPem, ALPNProtocols: [...alpn], ...versions }, serve)
     : createServer(serve)
   server.on('tlsClientError', () => {})
   const endpoint = await listenOn(server, at)

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { Fault } from '../../core/fault.ts'
 import { addressText } from '../../dns/address.ts'
 import { CLASS, RCODE, TYPE, typeName } from '../../dns/codes.ts'
@@ -94,7 +93,7 @@ async function lookUpAt(resolver: Resolver, name: string): Promise<Found> {
   const all = Promise.allSettled(families)
   // Whichever comes first waits a moment for the other.
   await Promise.any(families).then(
-    () => Promise.race([all, setTimeout(OTHER_FAMILY_MS, undefined, { ref: false })]),
+    () => Promise.race([all, new Promise((resolve) => void setTimeout(resolve, OTHER_FAMILY_MS).unref())]),
     (error: AggregateError) => Promise.reject(error.errors[0]),
   )
   return {

@@ -1,8 +1,10 @@
 import type { TLSSocket } from 'node:tls'
 import { type Endpoint, endpointText } from '../../net/bind.ts'
 
-/** One per address of an upstream; a name may lead to changing ones. */
-const SESSIONS_MAX = 16
+/** Addresses of an upstream; a name may lead to changing ones. */
+const ADDRESSES_MAX = 16
+/** Per address. Servers of TLS 1.3 send two, not all of them a new one when a connection is resumed. */
+const TICKETS_MAX = 4
 /** After this long the whole handshake is made again, so that a certificate that has run out is noticed (RFC 8446 §4.6.1). */
 const SESSION_MS_MAX = 3_600_000
 
@@ -18,12 +20,10 @@ interface Kept {
  * tell that both connections are ours (RFC 8446 §C.4).
  */
 export class TlsSessions {
-  readonly #kept = new Map<string, Kept>()
+  readonly #kept = new Map<string, Kept[]>()
 
   take(endpoint: Endpoint): Kept | undefined {
-    const key = endpointText(endpoint)
-    const kept = this.#kept.get(key)
-    this.#kept.delete(key)
+    const kept = this.#kept.get(endpointText(endpoint))?.pop()
     return kept && performance.now() - kept.provenMs < SESSION_MS_MAX ? kept : undefined
   }
 
@@ -33,7 +33,7 @@ export class TlsSessions {
     let early: Buffer | undefined
     let provenMs = 0
     const keep = (session: Buffer): void => this.#keep(endpoint, { session, provenMs })
-    // TLS 1.2 has its session before the handshake is over, TLS 1.3 any time later.
+    // A session may come before the handshake is over (TLS 1.2) and any time later (TLS 1.3).
     socket.on('session', (session: Buffer) => {
       if (isProven) keep(session)
       else early = session
@@ -49,8 +49,10 @@ export class TlsSessions {
 
   #keep(endpoint: Endpoint, kept: Kept): void {
     const key = endpointText(endpoint)
-    this.#kept.delete(key)
-    this.#kept.set(key, kept)
-    if (this.#kept.size > SESSIONS_MAX) this.#kept.delete(this.#kept.keys().next().value!)
+    const tickets = this.#kept.get(key) ?? []
+    tickets.push(kept)
+    if (tickets.length > TICKETS_MAX) tickets.shift()
+    this.#kept.set(key, tickets)
+    if (this.#kept.size > ADDRESSES_MAX) this.#kept.delete(this.#kept.keys().next().value!)
   }
 }

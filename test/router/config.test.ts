@@ -72,7 +72,14 @@ describe('a good file', () => {
         http2: 'own',
       },
       access: { allow: ['lan'] },
-      upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],
+      upstreams: [
+        {
+          address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }),
+          pins: [],
+          caseRandomisation: false,
+        },
+      ],
+      bootstrap: [],
       cache: {
         bytesMax: 16 * 1024 * 1024,
         serveStaleMs: 86_400_000,
@@ -130,6 +137,19 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
     expect(config.identity.acmeDelegation.lifetimeMs).toBe(60_000)
   })
 
+  it('an upstream may have pins, and only a name where somebody can look it up', async () => {
+    const pin = `sha256/${Buffer.alloc(32, 7).toString('base64')}`
+    const { upstreams, bootstrap } = await load(SMALLEST, [
+      set('upstreams.0', `{ url: "tls://dns.example", pins: ["${pin}"] }`),
+      set('bootstrap', '[udp://192.0.2.1, "tcp://[2001:db8::1]:5353"]'),
+    ])
+    expect(upstreams).toMatchObject([{ address: { endpoints: [], host: 'dns.example', port: 853 }, pins: [pin] }])
+    expect(bootstrap.map(({ endpoints }) => endpoints)).toEqual([
+      [{ host: '192.0.2.1', port: 53 }],
+      [{ host: '2001:db8::1', port: 5353 }],
+    ])
+  })
+
   it('names trust anchors by their files', async () => {
     const { rootPem } = await TestAuthority.create()
     const config = await load(
@@ -155,7 +175,7 @@ describe('a bad file', () => {
 listen: { do53: ["192.0.2.1:99999"], dto: [] }
 access: { allow: [wan] }
 upstreams:
-  - url: tls://dns.example
+  - url: udp://dns.example
   - { url: udp://192.0.2.1, addresses: [dns.example] }
 cache: { size: 1KiB }
 advertise: { ddr: maybe, addresses: [fe80::1%eth0] }
@@ -179,7 +199,31 @@ logg: info
       '14 1 logg',
     ])
     expect(problems[5]).toContain('did you mean `dot`?')
-    expect(problems[7]).toContain('add `addresses: [IP, ...]`')
+    expect(problems[7]).toContain('write its IP')
+  })
+
+  const PIN = `sha256/${Buffer.alloc(32, 7).toString('base64')}`
+  it.each([
+    [
+      '{ url: "tls://192.0.2.1", pins: [sha256/abc] }',
+      'upstreams.0.pins.0: expected sha256/ and 44 characters of base64',
+    ],
+    [`{ url: "udp://192.0.2.1", pins: ["${PIN}"] }`, 'upstreams.0.pins: nobody is verified over udp://'],
+    [
+      '{ url: "tls://192.0.2.1", case-randomisation: on }',
+      'case-randomisation: nobody can forge an answer over tls://',
+    ],
+    ['{ url: "tls://dns.example" }', 'add `addresses: [IP, ...]` to it, or name resolvers'],
+  ])('upstream %s is refused', async (upstream, words) => {
+    expect(await problemsOf(SMALLEST, [set('upstreams.0', upstream)])).toEqual([expect.stringContaining(words)])
+  })
+
+  it.each([
+    ['[tls://192.0.2.1]', 'bootstrap.0: expected udp://IP or tcp://IP, got "tls://192.0.2.1"'],
+    ['["udp://dns.example"]', 'bootstrap.0: upstream udp://dns.example: over udp:// nobody proves who he is'],
+    ['[udp://192.0.2.1, 53]', 'bootstrap.1: expected udp://IP or tcp://IP, got 53'],
+  ])('bootstrap %s is refused', async (bootstrap, words) => {
+    expect(await problemsOf(SMALLEST, [set('bootstrap', bootstrap)])).toEqual([expect.stringContaining(words)])
   })
 
   it('without upstreams, or with none, is refused', async () => {

@@ -189,7 +189,7 @@ describe('connections', () => {
 
   it('questions wait for an address until their deadline, and no longer', async () => {
     const server = await streamServer(answering)
-    let found = (_: readonly Endpoint[]): void => {}
+    let found: (endpoints: readonly Endpoint[]) => void = () => {}
     const endpoints = { find: () => new Promise<readonly Endpoint[]>((resolve) => (found = resolve)) }
     const upstream = streamUpstream({ id: 'up', endpoints })
     const [short, long] = [ask(upstream, 'a.example', 50), ask(upstream, 'b.example')]

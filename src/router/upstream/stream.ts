@@ -71,7 +71,9 @@ class StreamConnection implements Connection {
     this.#socket = socket
     this.#events = events
     socket.setTimeout(IDLE_MS, () => {
-      if (this.#open.size === 0) this.retire()
+      if (this.#isOver)
+        socket.destroy() // our end of the connection was never taken
+      else if (this.#open.size === 0) this.retire()
     })
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('end', () => this.#lose())

@@ -13,9 +13,10 @@ import { buildMessage, parseMessage } from '../../../src/dns/message.ts'
 import { MessageView } from '../../../src/dns/view.ts'
 import { type Endpoint, listenOn } from '../../../src/net/bind.ts'
 import { withCache } from '../../../src/router/resolve/cache.ts'
-import type { Answer, Resolver } from '../../../src/router/resolve/resolver.ts'
+import type { Answer, Upstream } from '../../../src/router/resolve/resolver.ts'
 import { dohUpstream } from '../../../src/router/upstream/doh.ts'
 import { fixedEndpoints } from '../../../src/router/upstream/endpoints.ts'
+import { openSockets } from '../../support/faulty-upstream.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { queryOf, queryWire, responseWire } from '../../support/query.ts'
 import { closeAfterTest, closedPort, LOOPBACK, within } from '../../support/sockets.ts'
@@ -77,7 +78,7 @@ const answering: Handler = (wire, stream) => respond(stream, responseWire(wire, 
 const upstreamAt = (
   endpoint: Endpoint | readonly Endpoint[],
   options: { name?: string; path?: string; trust?: readonly string[] } = {},
-): Resolver =>
+): Upstream =>
   dohUpstream({
     id: 'up',
     endpoints: fixedEndpoints([endpoint].flat()),
@@ -86,7 +87,7 @@ const upstreamAt = (
     tls: { name: options.name ?? 'dns.test', trust: options.trust ?? [authority.rootPem] },
   })
 
-async function ask(upstream: Resolver, wire: Uint8Array = queryWire('a.example'), withinMs = 5_000): Promise<Answer> {
+async function ask(upstream: Upstream, wire: Uint8Array = queryWire('a.example'), withinMs = 5_000): Promise<Answer> {
   const outcome = await upstream.resolve(queryOf(wire, 'udp', performance.now() + withinMs), NEVER)
   if (outcome.kind !== 'answer') throw new Error('dropped')
   return outcome
@@ -319,6 +320,30 @@ describe('connections', () => {
     await ask(upstream)
     expect((await ask(upstream, queryWire('b.example'))).kind).toBe('answer')
     expect(server.sessions.length).toBe(2)
+  })
+
+  it('reset asks what is open again on a new connection', async () => {
+    const server = await dohServer((wire, stream) => server.asked.length > 1 && answering(wire, stream))
+    const upstream = upstreamAt(server.endpoint)
+    const answer = ask(upstream)
+    while (server.asked.length === 0) await settle()
+    upstream.reset?.()
+    expect((await answer).kind).toBe('answer')
+    expect([server.sessions.length, server.asked.length]).toEqual([2, 2])
+  })
+
+  it('close answers what is under way, leaves no socket, and takes nothing new', async () => {
+    const server = await dohServer((wire, stream) => void setTimeout(() => answering(wire, stream), 50))
+    const open = openSockets()
+    const upstream = upstreamAt(server.endpoint)
+    const answer = ask(upstream)
+    while (server.asked.length === 0) await settle()
+    upstream.close?.()
+    expect((await answer).kind).toBe('answer')
+    await expect(ask(upstream)).rejects.toMatchObject({ code: 'UPSTREAM_UNREACHABLE' })
+    const untilMs = performance.now() + 5_000
+    while ((await open()) > 0 && performance.now() < untilMs);
+    expect(await open()).toBe(0)
   })
 
   it('a server that always hangs up is Fault UPSTREAM_UNREACHABLE, not asked for ever', async () => {

@@ -20,7 +20,7 @@ export const FAULTS = {
   UPSTREAM_TIMEOUT: 'check the WAN link; `hearth status` shows which upstream stopped answering',
   UPSTREAM_UNREACHABLE: 'check the WAN link and the upstream address in the settings file',
   UPSTREAM_UNTRUSTED:
-    'the upstream showed a certificate we must not accept; check its name in the settings and the clock',
+    'the upstream showed a certificate we must not accept; check its name and pins in the settings, and the clock',
   UPSTREAM_BROKEN: 'the upstream spoke DNS wrongly; try another upstream',
   ACME_UNREACHABLE: 'check that the ACME server is up and that its address and trust anchor in the settings are right',
   ACME_REFUSED: 'the ACME server refused the request; its own words are in the message',

@@ -20,8 +20,10 @@ const IDLE_MS_MAX = 120_000
 /** A server that refused our OPT record is asked without for this long (RFC 6891 §6.2.2). */
 export const WITHOUT_EDNS_MS = 900_000
 const LENGTH_BYTES = 2
-/** Questions of one turn are gathered here. More of them take a larger one, as far as OPEN_QUESTIONS_MAX goes. */
+/** Questions of one turn are gathered in a buffer. More of them take a larger one, as far as OPEN_QUESTIONS_MAX goes. */
 const GATHER_BYTES_MIN = 4_096
+/** A larger one is given back. */
+const GATHER_BYTES_KEPT = 65_536
 
 export interface StreamUpstreamOptions {
   readonly id: string
@@ -139,10 +141,10 @@ class StreamConnection implements Connection {
   }
 
   #writeGathered(): void {
-    const batch = this.#gather.subarray(0, this.#gathered)
+    // Copied: the socket may still be writing it while the next questions are gathered.
+    const batch = Buffer.from(this.#gather.subarray(0, this.#gathered))
     this.#gathered = 0
-    // The socket may still be writing it while the next questions are gathered.
-    this.#gather = Buffer.allocUnsafe(GATHER_BYTES_MIN)
+    if (this.#gather.length > GATHER_BYTES_KEPT) this.#gather = Buffer.allocUnsafe(GATHER_BYTES_MIN)
     if (!this.#isOver) this.#socket.write(batch)
   }
 

@@ -110,6 +110,7 @@ describe.each(['tcp', 'tls'] as const)('over %s', (kind) => {
 
   it('silence is Fault UPSTREAM_TIMEOUT at the deadline, and the next question gets a new connection', async () => {
     const { server, upstream } = await open((wire, reply) => nameOf(wire) !== 'slow.example' && answering(wire, reply))
+    await ask(upstream, queryWire('b.example'))
     await expect(ask(upstream, queryWire('slow.example'), 50)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
     expect(addressIn(await ask(upstream, queryWire('a.example')))).toEqual({ address: '192.0.2.1' })
     expect(server.connections.length).toBe(2)

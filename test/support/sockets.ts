@@ -185,6 +185,22 @@ export async function streamServer(
   return { endpoint, received, chunks, connections }
 }
 
+/** TCP and UDP on one port. */
+export async function plainServer(
+  overTcp: Parameters<typeof streamServer>[0],
+  overUdp: Parameters<typeof udpServer>[0],
+): Promise<{ readonly tcp: StreamServer; readonly udp: Awaited<ReturnType<typeof udpServer>> }> {
+  for (;;) {
+    const tcp = await streamServer(overTcp)
+    try {
+      return { tcp, udp: await udpServer(overUdp, tcp.endpoint.port) }
+    } catch (error) {
+      // Somebody else has the same port for UDP.
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
+}
+
 /** Ends the server and whatever is connected to it. */
 export function closeAfterTest(server: Server): void {
   const raw = new Set<Socket>()

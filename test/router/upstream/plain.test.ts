@@ -13,7 +13,7 @@ import { plainUpstream } from '../../../src/router/upstream/plain.ts'
 import { streamUpstream } from '../../../src/router/upstream/stream.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { queryOf, queryWire, responseWire } from '../../support/query.ts'
-import { closedPort, streamServer, udpServer, within } from '../../support/sockets.ts'
+import { closedPort, plainServer, streamServer, udpServer, within } from '../../support/sockets.ts'
 
 const NEVER = new AbortController().signal
 
@@ -110,12 +110,14 @@ describe('SEC-3: forged replies', () => {
 describe('FWD-2: a reply with TC', () => {
   it('leads to TCP at the same server', async () => {
     const many = Array.from({ length: 200 }, (_, index) => `192.0.2.${index}`)
-    const tcp = await streamServer((wire, reply) => reply(responseWire(wire, many)))
-    const udp = await udpServer((wire, reply) => {
-      const cut = responseWire(wire, [])
-      cut[2] = cut[2]! | 0x02
-      reply(cut)
-    }, tcp.endpoint.port)
+    const { tcp, udp } = await plainServer(
+      (wire, reply) => reply(responseWire(wire, many)),
+      (wire, reply) => {
+        const cut = responseWire(wire, [])
+        cut[2] = cut[2]! | 0x02
+        reply(cut)
+      },
+    )
     const { wire } = await ask(upstreamAt(tcp.endpoint), queryWire('a.example'))
     expect(parseMessage(wire)).toMatchObject({ truncated: false })
     expect(parseMessage(wire)?.answers.length).toBe(200)
@@ -199,11 +201,13 @@ describe('SEC-3: somebody guesses', () => {
     )
 
   it('a question that saw many strangers is asked over TCP', async () => {
-    const tcp = await streamServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
-    const udp = await udpServer((wire, reply) => {
-      for (const guess of guesses(wire, 16)) reply(guess)
-      reply(responseWire(wire, ['203.0.113.2']))
-    }, tcp.endpoint.port)
+    const { tcp, udp } = await plainServer(
+      (wire, reply) => reply(responseWire(wire, ['192.0.2.1'])),
+      (wire, reply) => {
+        for (const guess of guesses(wire, 16)) reply(guess)
+        reply(responseWire(wire, ['203.0.113.2']))
+      },
+    )
     const { wire } = await ask(upstreamAt(tcp.endpoint), queryWire('a.example'))
     expect(parseMessage(wire)?.answers[0]?.data).toEqual({ address: '192.0.2.1' })
     expect([udp.received.length, tcp.received.length]).toEqual([1, 1])
@@ -237,8 +241,10 @@ describe('case randomisation', () => {
   })
 
   it('an answer in another case is not believed: TCP decides, and the server is remembered', async () => {
-    const tcp = await streamServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
-    const udp = await udpServer((wire, reply) => reply(lowered(wire)), tcp.endpoint.port)
+    const { tcp, udp } = await plainServer(
+      (wire, reply) => reply(responseWire(wire, ['192.0.2.1'])),
+      (wire, reply) => reply(lowered(wire)),
+    )
     const upstream = mixing(tcp.endpoint)
     const first = await ask(upstream, queryWire(LONG))
     expect(parseMessage(first.wire)?.answers[0]?.data).toEqual({ address: '192.0.2.1' })
@@ -343,12 +349,14 @@ describe('a signed question (RFC 5625 section 4.5)', () => {
   })
 
   it('cut short: the asker by UDP gets TC, the asker by TCP the whole answer', async () => {
-    const tcp = await streamServer((wire, reply) => reply(signedReply(wire)))
-    await udpServer((wire, reply) => {
-      const cut = signedReply(wire)
-      cut[2] = cut[2]! | 0x02
-      reply(cut)
-    }, tcp.endpoint.port)
+    const { tcp } = await plainServer(
+      (wire, reply) => reply(signedReply(wire)),
+      (wire, reply) => {
+        const cut = signedReply(wire)
+        cut[2] = cut[2]! | 0x02
+        reply(cut)
+      },
+    )
     const upstream = upstreamAt(tcp.endpoint)
     const isCut = async (transport: 'udp' | 'tcp'): Promise<boolean> => {
       const outcome = await upstream.resolve(queryOf(signed(7), transport), NEVER)

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
@@ -10,12 +11,19 @@ import { withGuard } from './resolve/guard.ts'
 import { withLocal } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
+import { TrustAnchors } from './resolve/validation/anchors.ts'
+import { type Validation, type ValidationStatus, withValidation } from './resolve/validation/layer.ts'
 import { createUpstream } from './upstream/url.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
   readonly resolver: Resolver
-  status(): { readonly upstreams: readonly UpstreamStatus[]; readonly cache: CacheStatus }
+  status(): {
+    readonly upstreams: readonly UpstreamStatus[]
+    readonly cache: CacheStatus
+    /** Absent while `dnssec.validate` is off. */
+    readonly dnssec?: ValidationStatus
+  }
   /** What people may ask of it; main.ts adds what belongs to the daemon. */
   readonly operations: OperationTable
   stop(): Promise<void>
@@ -25,38 +33,68 @@ export interface ResolvingContext {
   readonly clock: Clock
   readonly log: Log
   readonly presence: () => Presence
+  /** Is the wall clock right, as far as anyone knows? Signatures are judged only then. */
+  readonly isClockTrusted?: () => boolean
   /** What is replaced; it goes on answering meanwhile. */
   readonly former?: Resolving
 }
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence }: ResolvingContext,
+  { clock, log, presence, isClockTrusted = () => clock.nowMs() >= CLOCK_MS_MIN }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
+  const stopping = new AbortController()
   const pool = createPool(
     config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
     context,
   )
   const cache = withCache({ bytesMax: config.cache.bytesMax, clock })
+  const validation = config.dnssec.validate
+    ? await validationOf(config, { ...context, isClockTrusted }, () => cache.flush())
+    : undefined
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
       withLocal(presence), // what we know ourselves, online or off
       cache.layer,
       withDedup(), // one flight per question
+      ...(validation ? [validation.layer] : []), // what is signed must be right
     ],
     pool.resolver,
   )
+  const looking = validation?.run(stopping.signal)
   return {
     resolver,
-    status: () => ({ upstreams: pool.status(), cache: cache.status() }),
+    status: () => ({
+      upstreams: pool.status(),
+      cache: cache.status(),
+      ...(validation ? { dnssec: validation.status() } : {}),
+    }),
     operations: {
       'cache-flush': async () => {
         cache.flush()
         return {}
       },
     },
-    stop: async () => {},
+    stop: async () => {
+      stopping.abort()
+      await looking
+    },
   }
+}
+
+/** A clock before this release has not been set since the power came back. */
+const CLOCK_MS_MIN = Date.UTC(2026, 10, 1)
+const ANCHORS_FILE = 'trust-anchors.json'
+
+async function validationOf(
+  { dnssec, state }: RouterConfig,
+  context: Pick<ResolvingContext, 'clock' | 'log'> & { readonly isClockTrusted: () => boolean },
+  onClockTrusted: () => void,
+): Promise<Validation> {
+  const { anchors, negative } = dnssec
+  const { log } = context
+  const opened = await TrustAnchors.open({ anchors, negative, file: join(state, ANCHORS_FILE), log })
+  return withValidation({ ...context, anchors: opened, onClockTrusted })
 }

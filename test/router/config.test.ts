@@ -74,6 +74,7 @@ describe('a good file', () => {
       access: { allow: ['lan'] },
       upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],
       cache: { bytesMax: 16 * 1024 * 1024 },
+      dnssec: { validate: false, anchors: [expect.anything(), expect.anything()], negative: [] },
       advertise: { ddr: 'auto' },
     })
   })
@@ -85,6 +86,10 @@ log: debug
 listen: { do53: ["0.0.0.0", "[::]:5353"], dot: ["192.168.1.1"], doh: [] }
 access: { allow: [lan, 192.0.2.0/24, "2001:db8::/32"] }
 cache: { size: 64KiB }
+dnssec:
+  validate: on
+  trust-anchors: ["corp.example DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"]
+  negative-trust-anchors: [Corp]
 advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
 `)
     expect(config).toMatchObject({
@@ -100,6 +105,11 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
       },
       access: { allow: ['lan', '192.0.2.0/24', '2001:db8::/32'] },
       cache: { bytesMax: 65_536 },
+      dnssec: {
+        validate: true,
+        anchors: [expect.anything(), expect.anything(), expect.anything()],
+        negative: ['\x04corp\0'],
+      },
       advertise: { ddr: 'off', addresses: ['192.168.1.1', 'fd7f:3a00:1::1'] },
     })
     expect(config.upstreams[1]?.address.endpoints).toEqual([{ host: '2001:db8::53', port: 443 }])

@@ -74,6 +74,7 @@ export async function createResolving(
     operations: {
       'cache-flush': async () => {
         cache.flush()
+        validation?.forget()
         return {}
       },
     },

@@ -164,7 +164,8 @@ export class Nsec3Chain {
   #hash(name: CanonicalName): string | undefined {
     if (this.#hashes.has(name)) return this.#hashes.get(name)
     const [first] = this.#records
-    const hash = first && this.#budget.mayHash() ? nsec3Hash(name, first.salt, first.iterations) : undefined
+    const hash =
+      first && this.#budget.mayHash(first.iterations + 1) ? nsec3Hash(name, first.salt, first.iterations) : undefined
     this.#hashes.set(name, hash)
     return hash
   }

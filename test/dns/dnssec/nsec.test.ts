@@ -118,20 +118,19 @@ describe('NSEC3', () => {
       'cpnmuoj1e8',
     ])
   })
-  it('hashes a bounded number of names for one question (CVE-2023-50868)', () => {
+  it('hashes a bounded number of times for one question (CVE-2023-50868)', () => {
     const budget = new Budget()
     const record = {
       hashAlgorithm: 1,
       optOut: false,
-      iterations: 1,
+      iterations: 150,
       salt: new Uint8Array(0),
       ownerHash: '0'.repeat(32),
       nextHash: 'v'.repeat(32),
       types: new Uint8Array(0),
     }
     const long = name(`${'a.'.repeat(120)}z`)
-    for (let round = 0; round < 3; round++)
-      expect(new Nsec3Chain(name('z'), [record], budget).noName(long)).toBe('unproven')
+    expect(new Nsec3Chain(name('z'), [record], budget).noName(long)).toBe('unproven')
     expect(budget.isSpent).toBe(true)
   })
 })

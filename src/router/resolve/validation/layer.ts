@@ -27,6 +27,8 @@ export interface Validation {
   readonly layer: Layer
   readonly explain: Explain
   status(): ValidationStatus
+  /** Every step down the tree is taken anew; goes with flushing the cache. */
+  forget(): void
   /** Looks at the anchors' own keys from time to time, so that no roll-over is missed (RFC 5011 §2.3). Ends with the signal. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -116,6 +118,7 @@ export function withValidation(options: {
       return { layer: 'validation', says, decides: false }
     },
     status: () => ({ ...counts, zones: zones.size, anchors: anchors.status() }),
+    forget: () => zones.forget(),
     async run(signal) {
       while (!signal.aborted) {
         const isDone = isClockTrusted() && below !== undefined && (await refreshAll(below, signal))

@@ -80,6 +80,10 @@ export class Zones {
     return this.#known.size
   }
 
+  forget(): void {
+    this.#known.clear()
+  }
+
   /** The zone that the name is in, as seen from the closest trust anchor above it. */
   async zoneOf(name: CanonicalName, asker: Asker): Promise<ZoneState> {
     const anchor = this.#anchors.closest(name)
@@ -120,14 +124,25 @@ export class Zones {
     const key = asker.scope + name
     const known = this.#known.get(key)
     if (known) return known
+    // What failed for another question, because that one was late or had spent its budget, is tried once more for this.
     const underWay = this.#underWay.get(key)
-    if (underWay) return (await underWay).value
-    const flight = lookUp().finally(() => this.#underWay.delete(key))
+    const joined = underWay && (await underWay.catch(() => undefined))
+    if (joined && joined.ttlS > 0) return joined.value
+    const flight = this.#underWay.get(key) ?? this.#start(key, asker, lookUp)
+    return (await flight).value
+  }
+
+  #start(key: string, asker: Asker, lookUp: () => Promise<Timed<Step>>): Promise<Timed<Step>> {
+    const look = async (): Promise<Timed<Step>> => {
+      const { value, ttlS } = await lookUp()
+      // One question that costs too much must not spoil a zone for all others.
+      if (ttlS === 0 || asker.budget.isSpent) return { value, ttlS: 0 }
+      this.#known.set(key, value, Math.min(Math.max(ttlS, TTL_S_MIN), TTL_S_MAX))
+      return { value, ttlS }
+    }
+    const flight = look().finally(() => this.#underWay.delete(key))
     this.#underWay.set(key, flight)
-    const { value, ttlS } = await flight
-    // One question that costs too much must not spoil a zone for all others.
-    if (ttlS > 0 && !asker.budget.isSpent) this.#known.set(key, value, Math.min(Math.max(ttlS, TTL_S_MIN), TTL_S_MAX))
-    return value
+    return flight
   }
 
   /** Does a zone of its own begin at `child`, and who says so? Only the zone above may (RFC 4035 §5.2). */

@@ -3,7 +3,7 @@ import { Fault } from '../../../../src/core/fault.ts'
 import { EXTENDED_ERROR, RCODE, TYPE } from '../../../../src/dns/codes.ts'
 import { recordText } from '../../../../src/dns/message.ts'
 import { randomNumbers } from '../../../dns/hostile.ts'
-import { TEST_NOW_S, TestZone, type ZoneOptions } from '../../../support/signed-zone.ts'
+import { makeKey, TEST_NOW_S, TestZone, withFlags, type ZoneOptions } from '../../../support/signed-zone.ts'
 import { type Scene, sceneOf } from './world.ts'
 
 const A = (address: string) => ({ address })
@@ -161,6 +161,14 @@ describe('a zone that is broken', () => {
     zone.keys.splice(0, 1, ...others.keys)
     zone.add('good.test', TYPE.DNSKEY, others.keys[0]!.dnskey.rdata)
     expect(await ask('www.good.test')).toMatchObject(refused(EXTENDED_ERROR.DNSKEY_MISSING))
+  })
+  it('by keys that are no zone keys', async () => {
+    const root = new TestZone('.')
+    const zone = new TestZone('odd', { signed: false }).add('www.odd', TYPE.A, A('192.0.2.1'))
+    zone.addKey(withFlags(makeKey(13), 0x0001))
+    root.delegate(zone)
+    const { ask } = await sceneOf([root, zone])
+    expect(await ask('www.odd')).toMatchObject(refused(EXTENDED_ERROR.NO_ZONE_KEY_BIT))
   })
   it('by no keys at all', async () => {
     const { ask, zone } = await usual()
@@ -341,10 +349,26 @@ describe('further questions', () => {
     await Promise.all(['www.good.test', 'alias.good.test', 'no.good.test'].map((name) => ask(name)))
     expect(world.asked.length).toBe(8)
   })
+  it('that failed for another question are tried again for this one', async () => {
+    const { ask, world } = await usual()
+    let failures = 1
+    world.change = (sections, name, type) => {
+      if (name === '.' && type === TYPE.DNSKEY && failures-- > 0) sections.rcode = RCODE.SERVFAIL
+    }
+    const [first, second] = await Promise.all([ask('www.good.test'), ask('alias.good.test')])
+    expect([first.rcode, second.ad]).toEqual([RCODE.SERVFAIL, true])
+  })
   it('are asked again when their TTL is over', async () => {
     const { ask, world, clock } = await usual()
     await ask('www.good.test')
     await clock.advance(301_000)
+    await ask('www.good.test')
+    expect(world.asked.length).toBe(12)
+  })
+  it('are asked again when all is to be forgotten', async () => {
+    const { ask, world, validation } = await usual()
+    await ask('www.good.test')
+    validation.forget()
     await ask('www.good.test')
     expect(world.asked.length).toBe(12)
   })
@@ -401,7 +425,7 @@ describe('hostile upstreams', () => {
       }
     }
     let authentic = 0
-    for (let round = 0; round < 2_000; round++) {
+    for (let round = 0; round < 600; round++) {
       const name = questions[next() % questions.length]!
       const said = await texts(name).catch((error: unknown) => {
         // A changed name or length may make the message none, which the upstream layer refuses.

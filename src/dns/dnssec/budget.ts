@@ -40,5 +40,5 @@ export const KEYS_PER_TAG_MAX = 4
 const SIGNATURE_CHECKS_MAX = 128
 /** An honest zone causes none, one in the middle of a clumsy roll-over a few. */
 const FAILED_CHECKS_MAX = 8
-/** SHA-1 at 2 µs each on a PC. A missing reverse IPv6 name in a zone with the most iterations we accept needs half of it. */
+/** SHA-1 at 1.5 µs each on a PC. A missing reverse IPv6 name in a zone with the most iterations we accept needs half of it. */
 const NSEC3_ROUNDS_MAX = 10_000

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
+import { concatBytes } from '../../core/bytes.ts'
 import { TYPE } from '../codes.ts'
 import { uint16 } from '../wire.ts'
 import type { Budget } from './budget.ts'
@@ -52,9 +53,14 @@ export function parseNsec3(owner: CanonicalName, rdata: Uint8Array): Nsec3 | und
 
 /** H(name): SHA-1 over the name and the salt, and again over each result (RFC 5155 §5). */
 export function nsec3Hash(name: CanonicalName, salt: Uint8Array, iterations: number): string {
-  let hash = createHash('sha1').update(octetsOf(name)).update(salt).digest()
-  for (let left = iterations; left > 0; left--) hash = createHash('sha1').update(hash).update(salt).digest()
-  return base32hex(hash)
+  // `hash` in one go takes half the time of a Hash object, and there may be 150 of them to a name.
+  let digest = hash('sha1', concatBytes([octetsOf(name), salt]), 'buffer')
+  const salted = concatBytes([digest, salt])
+  for (let left = iterations; left > 0; left--) {
+    salted.set(digest)
+    digest = hash('sha1', salted, 'buffer')
+  }
+  return base32hex(digest)
 }
 
 /** RFC 4648 §7, in lower case. */
@@ -148,16 +154,16 @@ export class Nsec3Chain {
   }
 
   #matching(name: CanonicalName): Nsec3 | undefined {
-    const hash = this.#hash(name)
-    return hash === undefined ? undefined : this.#records.find(({ ownerHash }) => ownerHash === hash)
+    const wanted = this.#hash(name)
+    return wanted === undefined ? undefined : this.#records.find(({ ownerHash }) => ownerHash === wanted)
   }
 
   #covering(name: CanonicalName): Nsec3 | undefined {
-    const hash = this.#hash(name)
-    if (hash === undefined) return undefined
+    const wanted = this.#hash(name)
+    if (wanted === undefined) return undefined
     return this.#records.find(({ ownerHash, nextHash }) =>
       // The last one of the ring leads back to the first.
-      nextHash <= ownerHash ? hash > ownerHash || hash < nextHash : hash > ownerHash && hash < nextHash,
+      nextHash <= ownerHash ? wanted > ownerHash || wanted < nextHash : wanted > ownerHash && wanted < nextHash,
     )
   }
 

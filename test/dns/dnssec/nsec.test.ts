@@ -118,6 +118,83 @@ describe('NSEC3', () => {
       'cpnmuoj1e8',
     ])
   })
+  const salt = Uint8Array.of(1)
+  /** The chain of a zone with these names and types; `without` leaves records out of the answer. */
+  const chainOf = (
+    names: Readonly<Record<string, readonly number[]>>,
+    optOut = false,
+    without: readonly string[] = [],
+  ) => {
+    const ring = Object.entries(names)
+      .map(([text, types]) => ({ text, types, hash: nsec3Hash(name(text), salt, 0) }))
+      .toSorted((a, b) => (a.hash < b.hash ? -1 : 1))
+    const records = ring.map(({ types, hash }, index) => {
+      const nextHash = ring[(index + 1) % ring.length]!.hash
+      return { hashAlgorithm: 1, optOut, iterations: 0, salt, ownerHash: hash, nextHash, types: bitmap(types) }
+    })
+    const left = records.filter(
+      ({ ownerHash }) => !without.some((text) => nsec3Hash(name(text), salt, 0) === ownerHash),
+    )
+    return new Nsec3Chain(name('z'), left, new Budget())
+  }
+  const zone = {
+    z: [TYPE.SOA, TYPE.NS],
+    'a.z': [TYPE.A],
+    'cut.z': [TYPE.NS],
+    'signed.z': [TYPE.NS, TYPE.DS],
+    'away.z': [TYPE.DNAME],
+    'alias.z': [TYPE.CNAME],
+    'empty.z': [],
+    'x.empty.z': [TYPE.A],
+    'wild.z': [],
+    '*.wild.z': [TYPE.A],
+  }
+  const whole = chainOf(zone)
+
+  it('proves what RFC 5155 §8 says it does', () => {
+    expect(whole.noName(name('no.z'))).toBe('proven')
+    expect(whole.noName(name('a.b.c.no.z'))).toBe('proven')
+    expect(whole.noData(name('a.z'), TYPE.AAAA)).toBe('proven')
+    expect(whole.noData(name('empty.z'), TYPE.A)).toBe('proven')
+    expect(whole.noData(name('x.wild.z'), TYPE.AAAA)).toBe('proven')
+    expect(whole.noData(name('cut.z'), TYPE.DS)).toBe('proven')
+    expect(whole.expansion(name('x.y.wild.z'), name('wild.z'))).toBe('proven')
+    expect([whole.cut(name('cut.z')), whole.cut(name('a.z')), whole.cut(name('no.z'))]).toEqual([
+      'unsigned-cut',
+      'no-cut',
+      'no-cut',
+    ])
+  })
+  it('proves nothing else', () => {
+    expect(whole.noName(name('a.z'))).toBe('unproven')
+    expect(whole.noName(name('x.wild.z'))).toBe('unproven') // the wildcard is there
+    expect(whole.noData(name('a.z'), TYPE.A)).toBe('unproven')
+    expect(whole.noData(name('alias.z'), TYPE.A)).toBe('unproven')
+    expect(whole.noData(name('x.wild.z'), TYPE.A)).toBe('unproven')
+    expect(whole.noData(name('no.z'), TYPE.A)).toBe('unproven')
+    expect(whole.expansion(name('a.z'), name('z'))).toBe('unproven') // the name is there
+    expect(whole.noName(name('no.other'))).toBe('unproven')
+  })
+  it('of the parent proves nothing at a cut but the lack of DS, and nothing below it or a DNAME', () => {
+    expect(whole.noData(name('cut.z'), TYPE.A)).toBe('unproven')
+    expect(whole.noName(name('a.cut.z'))).toBe('unproven')
+    expect(whole.noName(name('a.away.z'))).toBe('unproven')
+    expect(whole.cut(name('a.cut.z'))).toBe('unproven')
+    expect(whole.cut(name('signed.z'))).toBe('unproven')
+  })
+  it('of the child proves no lack of DS', () => {
+    expect([whole.noData(name('z'), TYPE.DS), whole.cut(name('z'))]).toEqual(['unproven', 'unproven'])
+  })
+  it('needs every record of the proof', () => {
+    expect(chainOf(zone, false, ['z']).noName(name('no.z'))).toBe('unproven')
+    expect(chainOf(zone, false, ['wild.z']).noData(name('x.wild.z'), TYPE.AAAA)).toBe('unproven')
+  })
+  it('under opt-out leaves open what may hide an unsigned delegation', () => {
+    const open = chainOf(zone, true)
+    expect([open.noName(name('no.z')), open.cut(name('no.z'))]).toEqual(['opt-out', 'unsigned-cut'])
+    expect([open.noData(name('no.z'), TYPE.DS), open.noData(name('a.z'), TYPE.AAAA)]).toEqual(['opt-out', 'proven'])
+  })
+
   it('hashes a bounded number of times for one question (CVE-2023-50868)', () => {
     const budget = new Budget()
     const record = {

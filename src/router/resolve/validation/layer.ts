@@ -171,10 +171,8 @@ function answerFor(query: Query, outcome: Answer, prepared: PreparedAnswer, verd
   })
   const rewritten = wire && prepareAnswer(wire, 'authenticated')
   if (!rewritten) return refusal(query, outcome.from, MALFORMED.error)
-  const extendedErrors = [
-    ...(outcome.extendedErrors ?? []),
-    ...(verdict.kind === 'insecure' && verdict.error ? [verdict.error] : []),
-  ]
+  const foreign = (outcome.extendedErrors ?? []).filter(({ code }) => !DNSSEC_ERRORS.has(code))
+  const extendedErrors = verdict.kind === 'insecure' && verdict.error ? [...foreign, verdict.error] : foreign
   return {
     kind: 'answer',
     wire: rewritten.wire,
@@ -183,6 +181,22 @@ function answerFor(query: Query, outcome: Answer, prepared: PreparedAnswer, verd
     ...(extendedErrors.length > 0 ? { extendedErrors } : {}),
   }
 }
+
+/** What a validating upstream says of an answer that we have judged ourselves would only confuse. */
+const DNSSEC_ERRORS: ReadonlySet<number> = new Set([
+  EXTENDED_ERROR.UNSUPPORTED_DNSKEY_ALGORITHM,
+  EXTENDED_ERROR.UNSUPPORTED_DS_DIGEST,
+  EXTENDED_ERROR.DNSSEC_INDETERMINATE,
+  EXTENDED_ERROR.DNSSEC_BOGUS,
+  EXTENDED_ERROR.SIGNATURE_EXPIRED,
+  EXTENDED_ERROR.SIGNATURE_NOT_YET_VALID,
+  EXTENDED_ERROR.DNSKEY_MISSING,
+  EXTENDED_ERROR.RRSIGS_MISSING,
+  EXTENDED_ERROR.NO_ZONE_KEY_BIT,
+  EXTENDED_ERROR.NSEC_MISSING,
+  EXTENDED_ERROR.SIGNATURE_EXPIRED_BEFORE_VALID,
+  EXTENDED_ERROR.UNSUPPORTED_NSEC3_ITERATIONS,
+])
 
 /** Clients that did not ask for proofs do not get them, unless they ask for the very type (RFC 4035 §3.2.1). */
 function isProof(type: number, asked: number): boolean {

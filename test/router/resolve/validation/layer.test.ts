@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { Fault } from '../../../../src/core/fault.ts'
 import { EXTENDED_ERROR, RCODE, TYPE } from '../../../../src/dns/codes.ts'
 import { recordText } from '../../../../src/dns/message.ts'
+import type { Resolver } from '../../../../src/router/resolve/resolver.ts'
 import { randomNumbers } from '../../../dns/hostile.ts'
-import { makeKey, TEST_NOW_S, TestZone, withFlags, type ZoneOptions } from '../../../support/signed-zone.ts'
-import { type Scene, sceneOf } from './world.ts'
+import { makeKey, TEST_NOW_S, TestZone, type World, withFlags, type ZoneOptions } from '../../../support/signed-zone.ts'
+import { type Scene, sceneOf, upstreamOf } from './world.ts'
 
 const A = (address: string) => ({ address })
 const HOUR_S = 3600
@@ -311,6 +312,18 @@ describe('bits and records given to clients', () => {
     expect(world.asked).toEqual(['www.good.test 1'])
     trusted = true
     expect((await ask('www.good.test')).rcode).toBe(RCODE.SERVFAIL)
+  })
+  it('of the extended errors of the upstream, those about DNSSEC are not handed on: the verdict is ours', async () => {
+    const upstream = (world: World): Resolver => ({
+      id: 'chatty',
+      async resolve(query, signal) {
+        const answer = await upstreamOf(world).resolve(query, signal)
+        const extendedErrors = [{ code: EXTENDED_ERROR.DNSSEC_BOGUS }, { code: EXTENDED_ERROR.STALE_ANSWER }]
+        return answer.kind === 'answer' ? { ...answer, extendedErrors } : answer
+      },
+    })
+    const { ask } = await usual({}, { upstream })
+    expect(await ask('www.good.test')).toMatchObject({ ad: true, errors: [EXTENDED_ERROR.STALE_ANSWER] })
   })
   it('answers of our own layers below are handed on', async () => {
     const { ask } = await usual(

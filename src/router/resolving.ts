@@ -63,7 +63,7 @@ export async function createResolving(
     ],
     pool.resolver,
   )
-  const looking = validation?.run(stopping.signal)
+  void validation?.run(stopping.signal)
   return {
     resolver,
     status: () => ({
@@ -80,7 +80,7 @@ export async function createResolving(
     },
     stop: async () => {
       stopping.abort()
-      await looking
+      await validation?.saved()
     },
   }
 }

@@ -31,6 +31,8 @@ export interface Validation {
   forget(): void
   /** Looks at the anchors' own keys from time to time, so that no roll-over is missed (RFC 5011 §2.3). Ends with the signal. */
   run(signal: AbortSignal): Promise<void>
+  /** When the roll-overs seen so far are in their file. */
+  saved(): Promise<void>
 }
 
 /** Half the TTL of the root's keys, the time RFC 5011 §2.3 gives, is a day. */
@@ -119,12 +121,12 @@ export function withValidation(options: {
     },
     status: () => ({ ...counts, zones: zones.size, anchors: anchors.status() }),
     forget: () => zones.forget(),
+    saved: () => anchors.saved(),
     async run(signal) {
       while (!signal.aborted) {
         const isDone = isClockTrusted() && below !== undefined && (await refreshAll(below, signal))
         await clock.sleep(isDone ? REFRESH_MS : RETRY_MS, signal).catch(() => {})
       }
-      await anchors.saved()
     },
   }
 

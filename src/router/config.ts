@@ -6,6 +6,7 @@ import { readSettingsFile } from '../store/settings-file.ts'
 import { ACCESS_SETTINGS, type AccessConfig } from './settings/access.ts'
 import { ADVERTISE_SETTINGS, type AdvertiseConfig } from './settings/advertise.ts'
 import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cache.ts'
+import { DNSSEC_SETTINGS, type DnssecConfig, dnssecConfigOf } from './settings/dnssec.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
 import { UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
@@ -23,6 +24,7 @@ export const ROUTER_SETTINGS = section('settings of the router', {
   access: ACCESS_SETTINGS,
   upstreams: UPSTREAMS_SETTINGS,
   cache: CACHE_SETTINGS,
+  dnssec: DNSSEC_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
 
@@ -34,6 +36,7 @@ export interface RouterConfig {
   readonly access: AccessConfig
   readonly upstreams: readonly UpstreamConfig[]
   readonly cache: CacheConfig
+  readonly dnssec: DnssecConfig
   readonly advertise: AdvertiseConfig
 }
 
@@ -49,6 +52,7 @@ export async function loadRouterConfig(file: string, overrides: readonly Overrid
     access: settings.access,
     upstreams: await upstreamsConfigOf(settings.upstreams, files),
     cache: cacheConfigOf(settings.cache),
+    dnssec: await dnssecConfigOf(settings.dnssec, files),
     advertise: settings.advertise,
   }
 }

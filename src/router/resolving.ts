@@ -1,26 +1,31 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { equalBytes } from '../core/bytes.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
 import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
+import { type KeptCache, keepCache } from './kept-cache.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
-import { discardCache, loadCache, saveCache } from './resolve/cache/saved.ts'
-import { type Cache, type CacheStatus, withCache } from './resolve/cache.ts'
+import type { CacheStatus } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withGuard } from './resolve/guard.ts'
 import { withLocal } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
+import { TrustAnchors } from './resolve/validation/anchors.ts'
+import { type Validation, type ValidationStatus, withValidation } from './resolve/validation/layer.ts'
 import { createUpstream } from './upstream/url.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
   readonly resolver: Resolver
-  status(): { readonly upstreams: readonly UpstreamStatus[]; readonly cache: CacheStatus }
+  status(): {
+    readonly upstreams: readonly UpstreamStatus[]
+    readonly cache: CacheStatus
+    /** Absent while `dnssec.validate` is off. */
+    readonly dnssec?: ValidationStatus
+  }
   /** What people may ask of it; main.ts adds what belongs to the daemon. */
   readonly operations: OperationTable
   /** For its successor. */
@@ -28,70 +33,77 @@ export interface Resolving {
   stop(): Promise<void>
 }
 
-interface KeptCache {
-  readonly cache: Cache
-  /** SHA-256 of the settings the answers depend on. */
-  readonly settings: Uint8Array
-  /** How many chains are in use, this one and those it replaced or that replace it: the last to stop saves its answers. */
-  readonly chains: { count: number }
-}
-
 export interface ResolvingContext {
   readonly clock: Clock
   readonly log: Log
   readonly presence: () => Presence
+  /** Is the wall clock right, as far as anyone knows? Signatures are judged only then. */
+  readonly isClockTrusted?: () => boolean
   /** What is replaced; it goes on answering meanwhile. */
   readonly former?: Resolving
 }
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence, former }: ResolvingContext,
+  { clock, log, presence, former, isClockTrusted = () => clock.nowMs() >= CLOCK_MS_MIN }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
+  const stopping = new AbortController()
   const pool = createPool(
     config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
     context,
   )
-  const settings = digestOf(settingsOfAnswers(config))
-  const isSame = former !== undefined && equalBytes(former.kept.settings, settings)
-  const cache = isSame ? former.kept.cache : withCache({ ...config.cache, ...context })
-  const saved = { path: join(config.state, 'cache.bin'), bytesMax: config.cache.persistBytesMax, settings, ...context }
-  if (former) cache.flushFailures()
-  else if (saved.bytesMax > 0) await loadCache(cache, saved)
-  else await discardCache(saved.path)
-  const chains = former?.kept.chains ?? { count: 0 }
-  chains.count++
+  const kept = await keepCache(config, { ...context, former: former?.kept })
+  const { cache } = kept
+  const validation = config.dnssec.validate
+    ? await openValidation(config, { ...context, isClockTrusted }, () => flushCache(cache))
+    : undefined
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
       withLocal(presence), // what we know ourselves, online or off
       cache.layer,
       withDedup(), // one flight per question
+      ...(validation ? [validation.layer] : []), // what is signed must be right
     ],
     pool.resolver,
   )
+  const looking = validation?.run(stopping.signal)
   return {
     resolver,
-    status: () => ({ upstreams: pool.status(), cache: cache.status() }),
+    status: () => ({
+      upstreams: pool.status(),
+      cache: cache.status(),
+      ...(validation ? { dnssec: validation.status() } : {}),
+    }),
     operations: {
       'cache-show': async ({ name }: { name: string }) => ({ answers: showCache(cache, name, clock.monotonicMs()) }),
-      'cache-flush': async ({ name }: { name?: string }) => ({ removed: flushCache(cache, name) }),
+      'cache-flush': async ({ name }: { name?: string }) => {
+        validation?.forget()
+        return { removed: flushCache(cache, name) }
+      },
       'cache-stats': async () => cacheStats(cache),
     },
-    kept: { cache, settings, chains },
+    kept,
     stop: async () => {
-      if (--chains.count === 0 && saved.bytesMax > 0) await saveCache(cache, saved)
+      stopping.abort()
+      await looking
+      await kept.release()
     },
   }
 }
 
-/** All but what has no say in what the layers below the cache answer. A new section counts, which is safe. */
-function settingsOfAnswers(config: RouterConfig): object {
-  const none = undefined
-  return { ...config, state: none, log: none, identity: none, listen: none, access: none, advertise: none }
-}
+/** A clock before this release has not been set since the power came back. */
+const CLOCK_MS_MIN = Date.UTC(2026, 10, 1)
+const ANCHORS_FILE = 'trust-anchors.json'
 
-function digestOf(settings: object): Uint8Array {
-  return createHash('sha256').update(JSON.stringify(settings)).digest()
+async function openValidation(
+  { dnssec, state }: RouterConfig,
+  context: Pick<ResolvingContext, 'clock' | 'log'> & { readonly isClockTrusted: () => boolean },
+  onClockTrusted: () => void,
+): Promise<Validation> {
+  const { anchors, negative } = dnssec
+  const { log } = context
+  const opened = await TrustAnchors.open({ anchors, negative, file: join(state, ANCHORS_FILE), log })
+  return withValidation({ ...context, anchors: opened, onClockTrusted })
 }

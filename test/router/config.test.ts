@@ -80,6 +80,7 @@ describe('a good file', () => {
         nxdomainCut: true,
         persistBytesMax: 0,
       },
+      dnssec: { validate: false, anchors: [expect.anything(), expect.anything()], negative: [] },
       advertise: { ddr: 'auto' },
     })
   })
@@ -91,6 +92,10 @@ log: debug
 listen: { do53: ["0.0.0.0", "[::]:5353"], dot: ["192.168.1.1"], doh: [] }
 access: { allow: [lan, 192.0.2.0/24, "2001:db8::/32"] }
 cache: { size: 64KiB, serve-stale: 0s, prefetch: false, nxdomain-cut: false, persist: true, persist-size: 2MiB }
+dnssec:
+  validate: on
+  trust-anchors: ["corp.example DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"]
+  negative-trust-anchors: [Corp]
 advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
 `)
     expect(config).toMatchObject({
@@ -111,6 +116,11 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
         prefetch: false,
         nxdomainCut: false,
         persistBytesMax: 2 * 1024 * 1024,
+      },
+      dnssec: {
+        validate: true,
+        anchors: [expect.anything(), expect.anything(), expect.anything()],
+        negative: ['\x04corp\0'],
       },
       advertise: { ddr: 'off', addresses: ['192.168.1.1', 'fd7f:3a00:1::1'] },
     })

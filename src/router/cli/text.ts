@@ -13,7 +13,7 @@ const STATE_WORDS: Record<IdentityStatus['state'], string> = {
 }
 
 export function statusText(status: RouterStatus): string {
-  const { identity, presence, cache } = status
+  const { identity, presence, cache, dnssec } = status
   const asked = cache.hits + cache.misses
   return table([
     ['name', presence.name],
@@ -28,6 +28,9 @@ export function statusText(status: RouterStatus): string {
       'cache',
       `${cache.entries} answers, ${Math.ceil(cache.bytes / 1024)} KiB${asked > 0 ? `, ${Math.round((100 * cache.hits) / asked)} % hits` : ''}`,
     ],
+    ...(dnssec
+      ? [['dnssec', `${dnssec.secure} proven, ${dnssec.insecure} unsigned, ${dnssec.bogus} refused`] satisfies Row]
+      : []),
   ])
 }
 

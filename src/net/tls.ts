@@ -28,8 +28,10 @@ const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_CHACHA20_POLY1305_SHA256',
   'TLS_AES_256_GCM_SHA384',
-  'ECDHE+AESGCM',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE+CHACHA20',
+  'ECDHE+AESGCM',
 ].join(':')
 /** No renegotiation in TLS 1.2 (RFC 8310 §9); compression and 0-RTT are not there to be turned off. */
 const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_PRIORITIZE_CHACHA
@@ -70,19 +72,22 @@ export function createTlsServer(options: TlsServerOptions, onConnection: (socket
       sessionTimeout: TICKET_KEYS_MS / 1000,
     }
   }
-  const allowHalfOpen = options.halfOpen ?? false
+  const halfOpen = options.halfOpen ?? false
   const tls = createServer(
     {
       ...contextOf(options.material),
       ALPNProtocols: [...options.alpn],
       handshakeTimeout: HANDSHAKE_MS_MAX,
-      allowHalfOpen,
     },
-    onConnection,
+    (socket) => {
+      // Only from here on: a client that leaves during its handshake is owed nothing.
+      socket.allowHalfOpen = halfOpen
+      onConnection(socket)
+    },
   )
   // A client that breaks off its handshake is its own affair; without a listener it would end the process.
   tls.on('tlsClientError', (_error, socket) => socket.destroy())
-  const server = createTcpServer({ allowHalfOpen }, (socket) => {
+  const server = createTcpServer((socket) => {
     if (options.accept?.(socket) === false) socket.destroy()
     else tls.emit('connection', socket)
   })

@@ -12,14 +12,15 @@ interface Place {
  * When all places are taken, the client that has most of them gives up an idle one to a client that has fewer.
  */
 export class ConnectionLimit {
-  readonly #totalMax: number
-  readonly #perClientMax: number
+  /** May be changed; connections that are over a new bound stay until they end. */
+  totalMax: number
+  perClientMax: number
   readonly #perClient = new Map<string, Set<Place>>()
   #total = 0
 
   constructor(totalMax: number, perClientMax: number) {
-    this.#totalMax = totalMax
-    this.#perClientMax = perClientMax
+    this.totalMax = totalMax
+    this.perClientMax = perClientMax
   }
 
   /**
@@ -29,8 +30,8 @@ export class ConnectionLimit {
   admit(address: string, giveUp?: () => boolean): (() => void) | undefined {
     const client = clientNetwork(address)
     const taken = this.#perClient.get(client)?.size ?? 0
-    if (taken >= this.#perClientMax) return undefined
-    if (this.#total >= this.#totalMax && !this.#makeRoom(taken)) return undefined
+    if (taken >= this.perClientMax) return undefined
+    if (this.#total >= this.totalMax && !this.#makeRoom(taken)) return undefined
     const place: Place = { giveUp }
     this.#total++
     const places = this.#perClient.get(client)

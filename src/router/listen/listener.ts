@@ -32,7 +32,8 @@ export interface ListenerContext {
   readonly cookies?: ServerCookies
   /** Whose connections are taken at all, asked before any TLS work is done. Absent: everybody's. */
   readonly admit?: (address: string) => boolean
-  readonly connections?: ConnectionBounds
+  /** Asked each time: a reload may have changed them. */
+  readonly connections?: () => ConnectionBounds
 }
 
 /** Open connections of one listener. */

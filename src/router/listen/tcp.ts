@@ -20,8 +20,6 @@ import { type Connection, type Shared, serveConnection, sharedState } from './st
  * with a home behind it, and when all are taken the idle ones of whoever has most go first (net/limit.ts).
  */
 const CONNECTIONS: ConnectionBounds = { max: 2048, maxPerClient: 1024 }
-/** Those that were told to go are closed soon, but not at once. */
-const CLOSING_MAX = 256
 /** How often connections are looked at that take too long over something. */
 const CHECK_MS = 1_000
 
@@ -72,6 +70,7 @@ interface Open {
 class Connections {
   resolver: Resolver | undefined
   readonly #transport: Transport
+  readonly #bounds: () => ConnectionBounds
   readonly #limit: ConnectionLimit
   readonly #shared: Shared
   /** By address and port of the client, because TLS hands over another socket than the one that was accepted. */
@@ -79,9 +78,9 @@ class Connections {
   #checking: NodeJS.Timeout | undefined
 
   constructor(transport: Transport, context: ListenerContext) {
-    const { max, maxPerClient } = context.connections ?? CONNECTIONS
     this.#transport = transport
-    this.#limit = new ConnectionLimit(max, maxPerClient)
+    this.#bounds = context.connections ?? (() => CONNECTIONS)
+    this.#limit = new ConnectionLimit(CONNECTIONS.max, CONNECTIONS.maxPerClient)
     this.#shared = sharedState(context)
   }
 
@@ -89,6 +88,9 @@ class Connections {
   accept(socket: Socket): boolean {
     const key = keyOf(socket)
     if (key === undefined || !this.resolver) return false
+    const { max, maxPerClient } = this.#bounds()
+    this.#limit.totalMax = max
+    this.#limit.perClientMax = maxPerClient
     const open: Open = { accepted: socket }
     const leave = this.#limit.admit(plainAddress(socket.remoteAddress!), () => giveUp(open))
     if (!leave) return false
@@ -152,10 +154,8 @@ function listenerOver(
   at: Endpoint,
   server: Server,
   connections: Connections,
-  context: ListenerContext,
+  { clock, log }: ListenerContext,
 ): Listener {
-  const { clock, log } = context
-  server.maxConnections = (context.connections ?? CONNECTIONS).max + CLOSING_MAX
   let endpoint = at
   return {
     id: transport,

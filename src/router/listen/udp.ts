@@ -1,7 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP, isIPv6 } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import { explain } from '../../core/log.ts'
 import { asksForCookie, cookieReply, examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
@@ -50,7 +49,7 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit }: Listen
 
   const answerTo = (resolver: Resolver, wire: Buffer, from: RemoteInfo): void => {
     // Nobody can receive at port 0: a reply would be a reflection. What comes from here would come back here.
-    if (from.port === 0 || (from.port === endpoint.port && isHere(from.address, endpoint))) return
+    if (from.port === 0 || (from.port === endpoint.port && from.address === endpoint.host)) return
     const examined = examineQuery(wire)
     if (examined.kind === 'drop') return
     if (examined.kind === 'error') return replyToOther(wire, examined.reply, from)
@@ -96,12 +95,4 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit }: Listen
       await new Promise<void>((resolve) => void socket.close(resolve))
     },
   }
-}
-
-/** Asked only about datagrams from a port of the same number, of which there are few. */
-function isHere(address: string, { host }: Endpoint): boolean {
-  if (address === host) return true
-  if (host !== '0.0.0.0' && host !== '::') return false
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  return own.some((each) => each.address === plainAddress(address))
 }

@@ -97,7 +97,8 @@ class Connections {
     this.#open.set(key, open)
     socket.once('close', () => {
       leave()
-      this.#open.delete(key)
+      // A client that went away may be back from the same port before we hear of it.
+      if (this.#open.get(key) === open) this.#open.delete(key)
       if (this.#open.size === 0) this.#stopChecking()
     })
     this.#checking ??= setInterval(() => this.#check(), CHECK_MS).unref()

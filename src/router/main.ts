@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
+import { addressSet } from '../net/address-set.ts'
 import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import type { TlsMaterial } from '../net/tls.ts'
@@ -15,7 +16,8 @@ import { derivePresence } from './discovery/derive.ts'
 import type { Presence } from './discovery/presence.ts'
 import { delegatedIssuer } from './identity/issuers/delegated.ts'
 import { IdentityManager } from './identity/manager.ts'
-import { ANSWER_MS_MAX } from './listen/listener.ts'
+import { serverCookies } from './listen/cookies.ts'
+import { ANSWER_MS_MAX, type ListenerContext } from './listen/listener.ts'
 import { Listening } from './listening.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { createResolving } from './resolving.ts'
@@ -47,7 +49,14 @@ export async function runRouter(
       id: 'chain',
       resolve: (query, abandoned) => resolving.resolver.resolve(query, abandoned),
     }
-    const listening = new Listening(context, chain, material)
+    let mayConnect = addressSet(config.access.allow)
+    const listenerContext: ListenerContext = {
+      ...context,
+      cookies: serverCookies(clock),
+      admit: (address) => mayConnect(address),
+      connections: () => ({ max: config.listen.connections, maxPerClient: config.listen['connections-per-client'] }),
+    }
+    const listening = new Listening(listenerContext, chain, material)
     const derive = (): Presence =>
       derivePresence({ name: config.identity.name, ...config.advertise }, listening.listeners, identity.identity)
     let presence = derive()
@@ -80,6 +89,7 @@ export async function runRouter(
       const former = resolving
       config = { ...next, state: config.state, identity: config.identity }
       resolving = successor
+      mayConnect = addressSet(config.access.allow)
       log.level = config.log
       refresh()
       // What it was asked, it still answers; nobody waits longer than that.

@@ -9,6 +9,8 @@ import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts
 import type { CacheStatus } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
+import { withoutUnaskedDnssec } from './resolve/dnssec-records.ts'
+import { withFixedAnswers } from './resolve/fixed.ts'
 import { withGuard } from './resolve/guard.ts'
 import { withLocal } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
@@ -61,8 +63,10 @@ export async function createResolving(
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
+      withFixedAnswers(), // class CH, ANY by UDP
       withLocal(presence), // what we know ourselves, online or off
       cache.layer,
+      withoutUnaskedDnssec(), // RRSIG and NSEC for those who set DO
       withDedup(), // one flight per question
       ...(validation ? [validation.layer] : []), // what is signed must be right
     ],

@@ -70,6 +70,8 @@ describe('a good file', () => {
         dot: [{ host: '127.0.0.1', port: 8853 }],
         doh: [{ host: '127.0.0.1', port: 8443 }],
         http2: 'own',
+        connections: 2_048,
+        'connections-per-client': 1_024,
       },
       access: { allow: ['lan'] },
       upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],
@@ -108,6 +110,8 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
         ],
         dot: [{ host: '192.168.1.1', port: 853 }],
         doh: [],
+        connections: 2_048,
+        'connections-per-client': 1_024,
       },
       access: { allow: ['lan', '192.0.2.0/24', '2001:db8::/32'] },
       cache: {

@@ -200,3 +200,24 @@ export async function closedPort(): Promise<number> {
   await new Promise<void>((resolve) => void server.close(() => resolve()))
   return port
 }
+
+/** Passes bytes on between its clients and `to`, and keeps what the server sent, to be looked at before decryption. */
+export async function wiretap(to: Endpoint): Promise<{ readonly endpoint: Endpoint; sent(): Buffer; forget(): void }> {
+  let sent: Buffer[] = []
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const behind = connectTcp({ ...to, allowHalfOpen: true })
+    onTestFinished(() => void behind.destroy())
+    behind.on('error', () => client.destroy())
+    behind.on('data', (chunk) => sent.push(chunk))
+    client.pipe(behind).pipe(client)
+  })
+  const endpoint = await listenOn(server, LOOPBACK)
+  closeAfterTest(server)
+  return {
+    endpoint,
+    sent: () => Buffer.concat(sent),
+    forget() {
+      sent = []
+    },
+  }
+}

@@ -8,6 +8,7 @@ import { ADVERTISE_SETTINGS, type AdvertiseConfig } from './settings/advertise.t
 import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cache.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
+import { LOCAL_SETTINGS, type LocalConfig, localConfigOf } from './settings/local.ts'
 import { UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
 import { settingsFiles } from './settings/values.ts'
 
@@ -23,6 +24,7 @@ export const ROUTER_SETTINGS = section('settings of the router', {
   access: ACCESS_SETTINGS,
   upstreams: UPSTREAMS_SETTINGS,
   cache: CACHE_SETTINGS,
+  local: LOCAL_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
 
@@ -34,6 +36,7 @@ export interface RouterConfig {
   readonly access: AccessConfig
   readonly upstreams: readonly UpstreamConfig[]
   readonly cache: CacheConfig
+  readonly local: LocalConfig
   readonly advertise: AdvertiseConfig
 }
 
@@ -49,6 +52,7 @@ export async function loadRouterConfig(file: string, overrides: readonly Overrid
     access: settings.access,
     upstreams: await upstreamsConfigOf(settings.upstreams, files),
     cache: cacheConfigOf(settings.cache),
+    local: await localConfigOf(settings.local, files),
     advertise: settings.advertise,
   }
 }

@@ -7,7 +7,7 @@ import { type CacheStatus, withCache } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withGuard } from './resolve/guard.ts'
-import { withLocal } from './resolve/local.ts'
+import { createLocal } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { createUpstream } from './upstream/url.ts'
@@ -38,11 +38,12 @@ export async function createResolving(
     config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
     context,
   )
+  const local = await createLocal({ ...config.local, askedUpstream: config.local.forward }, { ...context, presence })
   const cache = withCache({ bytesMax: config.cache.bytesMax, clock })
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
-      withLocal(presence), // what we know ourselves, online or off
+      local.layer, // what we know ourselves, online or off
       cache.layer,
       withDedup(), // one flight per question
     ],
@@ -57,6 +58,6 @@ export async function createResolving(
         return {}
       },
     },
-    stop: async () => {},
+    stop: () => local.stop(),
   }
 }

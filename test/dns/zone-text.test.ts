@@ -187,7 +187,7 @@ describe('any text', () => {
     const next = randomNumbers(7)
     const alphabet = ' \t\n\r"\\;()$@.=,#*0123456789aAxIN\u00fc\u{1f600}'
     for (let run = 0; run < 20_000; run++) {
-      const characters = [...samples.slice(0, 1 + (next() % 4)).join('')]
+      const characters = Array.from(samples.slice(0, 1 + (next() % 4)).join(''))
       for (let changes = 1 + (next() % 8); changes > 0; changes--) {
         const at = next() % characters.length
         const kind = next() % 3

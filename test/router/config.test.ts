@@ -74,6 +74,7 @@ describe('a good file', () => {
       access: { allow: ['lan'] },
       upstreams: [{ address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }) }],
       cache: { bytesMax: 16 * 1024 * 1024 },
+      local: { domain: 'home.arpa', zones: [], hostFiles: [], forward: [] },
       advertise: { ddr: 'auto' },
     })
   })

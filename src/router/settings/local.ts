@@ -36,9 +36,10 @@ const zone = checked(
   ({ name, records }, complain) => {
     if (isNeverForwarded(name)) complain(['name'], `${name} is always answered by the router itself`)
     const { read, problems } = inlineRecords(name, records)
-    for (const { index, column, problem, hint } of problems)
-      complain(['records', index], `at character ${column}: ${problem}`, hint)
-    for (const { index, problem, hint } of zoneFaults(name, read)) complain(['records', index], problem, hint)
+    for (const { entry, column, problem, hint } of problems)
+      complain(['records', entry], `at character ${column}: ${problem}`, hint)
+    for (const { index, problem, hint } of zoneFaults(name, read))
+      complain(['records', read[index]!.entry], problem, hint)
   },
 )
 
@@ -128,7 +129,10 @@ async function zoneOf(
   files: SettingsFiles,
   key: string,
 ): Promise<ConfiguredZone> {
-  const inline = inlineRecords(name, records).read.map((record) => ({ ...record, source: `local zone ${name}` }))
+  const inline = inlineRecords(name, records).read.map(({ entry: _, ...record }) => ({
+    ...record,
+    source: `local zone ${name}`,
+  }))
   if (file === undefined) return { name, records: inline, fallthrough }
   const path = files.at(file)
   const inFile = (await fileRecords(name, path, key)).map((record) => ({
@@ -141,12 +145,12 @@ async function zoneOf(
   return { name, records: all, fallthrough }
 }
 
-/** Each by itself: a problem is told with the place of its entry. */
-function inlineRecords(name: string, records: readonly string[]) {
-  const parsed = records.map((record) => parseZoneText(record, { name, ttl: ZONE_TTL_S }))
+/** Each by itself, so that a problem is told with the place of its entry. */
+function inlineRecords(name: string, entries: readonly string[]) {
+  const parsed = entries.map((text) => parseZoneText(text, { name, ttl: ZONE_TTL_S }))
   return {
-    read: parsed.flatMap((part) => part.records),
-    problems: parsed.flatMap((part, index) => part.problems.map((problem) => ({ index, ...problem }))),
+    read: parsed.flatMap(({ records }, entry) => records.map((record) => ({ ...record, entry }))),
+    problems: parsed.flatMap(({ problems }, entry) => problems.map((problem) => ({ ...problem, entry }))),
   }
 }
 

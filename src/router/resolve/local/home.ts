@@ -95,35 +95,50 @@ function spellings(name: string, domain: string): readonly string[] {
   return label.includes('.') ? [name] : [...homes.map((zone) => `${label}.${zone}`), label]
 }
 
+interface Claim {
+  readonly records: AuthoredRecord[]
+  readonly sources: Set<string>
+  /** By type of record. */
+  readonly holders: Map<number, KnownHost>
+}
+
 /** Who has which name. */
 class Claims {
-  readonly #byName = new Map<
-    string,
-    { records: AuthoredRecord[]; readonly source: string; by: Map<number, KnownHost> }
-  >()
+  readonly #byName = new Map<string, Claim>()
 
   /** False when the name is another host's. */
   add(name: string, address: string, host: KnownHost): boolean {
     const type = isIPv6(address) ? TYPE.AAAA : TYPE.A
-    const claim = this.#byName.get(name) ?? { records: [], source: sourceOf(host), by: new Map<number, KnownHost>() }
-    const holders = [...claim.by.values()]
-    const isTaken = isFixed(host)
-      ? false
-      : holders.some((holder) => isFixed(holder)) || (claim.by.get(type) ?? host) !== host
-    if (isTaken) return false
-    claim.by.set(type, host)
+    const claim: Claim = this.#byName.get(name) ?? { records: [], sources: new Set(), holders: new Map() }
+    if (isTaken(claim, type, host)) return false
+    claim.holders.set(type, host)
     claim.records.push({ name, type, ttl: HOST_TTL_S, rdata: { address } })
+    claim.sources.add(sourceOf(host))
     this.#byName.set(name, claim)
     return true
   }
 
   hosts(): HostRecords[] {
-    return [...this.#byName].map(([name, { records, source }]) => ({ name, records, source }))
+    return [...this.#byName].map(([name, { records }]) => ({ name, records, source: this.sourceOf(name) }))
   }
 
   sourceOf(name: string): string {
-    return this.#byName.get(name)?.source ?? ''
+    return [...(this.#byName.get(name)?.sources ?? [])].slice(0, SOURCES_SHOWN_MAX).join(', ')
   }
+}
+/** A host has a line for each family and network. */
+const SOURCES_SHOWN_MAX = 4
+
+function isTaken({ holders }: Claim, type: number, host: KnownHost): boolean {
+  if (isFixed(host)) return false
+  if ([...holders.values()].some(isFixed)) return true
+  const holder = holders.get(type)
+  return holder !== undefined && !isSameClient(holder, host)
+}
+
+/** dnsmasq has a lease for each address. */
+function isSameClient(a: KnownHost, b: KnownHost): boolean {
+  return a === b || (a.client !== undefined && a.client === b.client)
 }
 
 function pointer(address: string, host: string, source: string): HostRecords {

@@ -8,6 +8,8 @@ export interface HostLine {
   readonly names: readonly string[]
   /** Counted from 1. */
   readonly line: number
+  /** Of a lease: what tells its client from others with the same name. */
+  readonly client?: string
   /** On the wall clock; absent when it has no end, or the end cannot be judged. */
   readonly expiresMs?: number
 }

@@ -18,11 +18,13 @@ export function readLeases(text: string, format: LeaseFormat): HostLines {
  */
 function dnsmasqLease(whole: string, line: number): HostLine | string | undefined {
   if (whole === '' || whole.startsWith('duid ')) return undefined
-  const [expiry = '', client, address, name, ...more] = whole.split(/\s+/)
+  const [expiry = '', hardware, address, name, clientId, ...more] = whole.split(/\s+/)
   if (!/^\d{1,12}$/.test(expiry)) return 'it does not begin with a time'
-  if (client === undefined || address === undefined || name === undefined || more.length > 1)
+  if (hardware === undefined || address === undefined || name === undefined || more.length > 0)
     return 'it does not have the five values of a dnsmasq lease'
-  return leaseOf(name, [address], Number(expiry), line)
+  // In the place of the hardware address DHCPv6 has the number of one association of the client.
+  const client = address.includes(':') ? clientId : hardware
+  return leaseOf({ name, client, addresses: [address], expiryS: Number(expiry), line })
 }
 
 /**
@@ -32,20 +34,23 @@ function dnsmasqLease(whole: string, line: number): HostLine | string | undefine
  */
 function odhcpdLease(whole: string, line: number): HostLine | string | undefined {
   if (!whole.startsWith('#')) return undefined
-  const [, , , name, expiry, , , ...prefixes] = whole.slice(1).trim().split(/\s+/)
+  const [, client, , name, expiry, , , ...prefixes] = whole.slice(1).trim().split(/\s+/)
   if (name === undefined || expiry === undefined) return 'it does not have the values of an odhcpd lease'
   if (!/^-?\d{1,12}$/.test(expiry)) return 'its fifth value is no time'
   // Delegated prefixes stand in the same place, and are no addresses.
   const addresses = prefixes.flatMap((prefix) => /^(.*)\/(?:32|128)$/.exec(prefix)?.[1] ?? [])
-  return leaseOf(name, addresses, Number(expiry), line)
+  return leaseOf({ name, client, addresses, expiryS: Number(expiry), line })
 }
 
-function leaseOf(
-  name: string,
-  addresses: readonly string[],
-  expiryS: number,
-  line: number,
-): HostLine | string | undefined {
+interface Lease {
+  readonly name: string
+  readonly client: string | undefined
+  readonly addresses: readonly string[]
+  readonly expiryS: number
+  readonly line: number
+}
+
+function leaseOf({ name, client, addresses, expiryS, line }: Lease): HostLine | string | undefined {
   const octets = addresses.map(addressToBytes)
   const wrong = octets.findIndex((address) => !address || !isReachableAddress(address))
   if (wrong >= 0) return `"${addresses[wrong]!.slice(0, 60)}" is no address of a host`
@@ -56,6 +61,7 @@ function leaseOf(
     addresses: octets.map((address) => addressText(address!)),
     names: [label],
     line,
+    ...(client === undefined ? {} : { client }),
     ...(isJudged ? { expiresMs: expiryS * 1000 } : {}),
   }
 }

@@ -129,10 +129,7 @@ async function zoneOf(
   files: SettingsFiles,
   key: string,
 ): Promise<ConfiguredZone> {
-  const inline = inlineRecords(name, records).read.map(({ entry: _, ...record }) => ({
-    ...record,
-    source: `local zone ${name}`,
-  }))
+  const inline = inlineRecords(name, records).read.map((record) => ({ ...record, source: `local zone ${name}` }))
   if (file === undefined) return { name, records: inline, fallthrough }
   const path = files.at(file)
   const inFile = (await fileRecords(name, path, key)).map((record) => ({

@@ -93,7 +93,10 @@ export async function createLocal(options: LocalOptions, { clock, log, presence 
     }),
     explain({ name, type }) {
       const said = say(name, type)
-      return said && { layer: 'local', says: `${said.source}: ${verdictOf(said, type)}`, decides: true }
+      if (said) return { layer: 'local', says: `${said.source}: ${verdictOf(said, type)}`, decides: true }
+      const key = keyOfName(name)
+      const zone = tree.find(key, key.length)?.zone
+      return zone && { layer: 'local', says: `${zone.source}: nothing known, the next layer is asked`, decides: false }
     },
     isLocalName(name) {
       const key = keyOfName(name)

@@ -48,7 +48,7 @@ function homeZone(name: string): Zone {
 }
 
 function passedOn(name: string): Zone {
-  return { name, missing: 'ask on', soa: soaOf(name, NOTHING_TTL_S), source: `${name} is asked upstream` }
+  return { name, missing: 'ask on', soa: soaOf(name, NOTHING_TTL_S), source: `${name} as the settings pass it on` }
 }
 
 function addConfigured(tree: LocalTree, { name, records, fallthrough }: ConfiguredZone): void {

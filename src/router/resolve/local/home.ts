@@ -3,7 +3,7 @@ import type { AuthoredRecord } from '../../../dns/build.ts'
 import { TYPE } from '../../../dns/codes.ts'
 import { isUnder } from '../../../dns/name.ts'
 import { reverseName } from '../../../dns/reverse-name.ts'
-import { HOST_LINES_MAX, type HostLine } from './host-lines.ts'
+import { HOST_LINES_MAX, type HostLine, NAME_CHARACTERS_MAX } from './host-lines.ts'
 import { CLOCK_WAS_SET_MS } from './leases.ts'
 import { HOME_ARPA, isNeverForwarded } from './special-names.ts'
 
@@ -92,7 +92,8 @@ function spellings(name: string, domain: string): readonly string[] {
   const homes = domain === HOME_ARPA ? [HOME_ARPA] : [domain, HOME_ARPA]
   const home = homes.find((zone) => isUnder(name, zone) && name !== zone)
   const label = home === undefined ? name : name.slice(0, -home.length - 1)
-  return label.includes('.') ? [name] : [...homes.map((zone) => `${label}.${zone}`), label]
+  const names = label.includes('.') ? [name] : [...homes.map((zone) => `${label}.${zone}`), label]
+  return names.filter(({ length }) => length <= NAME_CHARACTERS_MAX)
 }
 
 interface Claim {

@@ -17,7 +17,7 @@ export interface FileProblem {
   readonly problem: string
 }
 
-/** Ten thousand leases have some 800 kB. */
+/** Five thousand leases have some 400 kB. */
 const FILE_BYTES_MAX = 2 * 1024 * 1024
 /** One per network and DHCP server; a directory with more is another one than was meant. */
 const FILES_PER_DIRECTORY_MAX = 64

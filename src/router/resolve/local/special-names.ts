@@ -63,12 +63,16 @@ const ALL: readonly SpecialName[] = [
   ...REVERSE_ZONES_V6.map((name) => ({ name, rule: 'RFC 6303 §4', is: 'zone' }) as const),
 ]
 
+/** A special name with its zone and what is in it. */
+export interface SpecialZone {
+  readonly zone: Zone
+  readonly records: readonly AuthoredRecord[]
+}
+
 /** The special names as zones. Those at or below a name that is asked upstream are left out. */
-export function specialZones(
-  askedUpstream: readonly string[],
-): readonly { readonly zone: Zone; readonly records: readonly AuthoredRecord[] }[] {
-  return ALL.filter(({ name }) => isNeverForwarded(name) || !askedUpstream.some((domain) => isUnder(name, domain))).map(
-    (special) => ({ zone: zoneOf(special), records: recordsOf(special) }),
+export function specialZones(askedUpstream: readonly string[]): readonly SpecialZone[] {
+  return SPECIAL_ZONES.filter(
+    ({ zone: { name } }) => isNeverForwarded(name) || !askedUpstream.some((domain) => isUnder(name, domain)),
   )
 }
 
@@ -122,3 +126,8 @@ function loopbackRecords(name: string): readonly AuthoredRecord[] {
 function numbers(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index)
 }
+
+const SPECIAL_ZONES: readonly SpecialZone[] = ALL.map((special) => ({
+  zone: zoneOf(special),
+  records: recordsOf(special),
+}))

@@ -68,14 +68,14 @@ export class LocalTree {
 
   /** Whether something is said of this very name. */
   has(name: string): boolean {
-    const key = keyOfName(name)
-    const finding = this.find(key, key.length)
-    return finding?.by === 'name' && (finding.node?.zone !== undefined || finding.node!.records.length > 0)
+    let node: Node | undefined = this.#root
+    for (const label of labelsFromRoot(name)) node = node?.children?.get(label)
+    return node !== undefined && (node.zone !== undefined || node.records.length > 0)
   }
 
   #nodeAt(name: string): Node {
     let node = this.#root
-    for (const label of labelsOf(name).toReversed()) {
+    for (const label of labelsFromRoot(name)) {
       node.children ??= new Map()
       let child = node.children.get(label)
       if (!child) node.children.set(label, (child = emptyNode()))
@@ -98,10 +98,14 @@ export function keyOfName(name: string): string {
   return Buffer.from(lowerName(wire)).toString('latin1')
 }
 
-function labelsOf(name: string): string[] {
+function labelsFromRoot(name: string): readonly string[] {
+  // Nearly every name, and a tree has many.
+  if (PLAIN_NAME.test(name)) return name.split('.').reverse()
   const key = keyOfName(name)
   const labels: string[] = []
   for (let at = 0; at < key.length - 1; at += key.charCodeAt(at) + 1)
     labels.push(key.slice(at + 1, at + 1 + key.charCodeAt(at)))
-  return labels
+  return labels.reverse()
 }
+/** Its text is what its octets spell. */
+const PLAIN_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/

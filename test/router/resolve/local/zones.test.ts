@@ -265,6 +265,12 @@ describe('what people are told', () => {
     expect(says('1.0.0.10.in-addr.arpa', TYPE.PTR)).toBe('special-use name 10.in-addr.arpa (RFC 6303 §4): NXDOMAIN')
     expect(says(PLAIN_PRESENCE.name)).toBe('what this router is: its name, addresses and certificate: 1 A')
     expect(says('example.com')).toBeUndefined()
+    const { local: passing } = await over('nas A 192.168.1.10', true, { askedUpstream: ['test'] })
+    expect(passing.explain({ name: 'x.test', type: TYPE.A }, '')).toEqual({
+      layer: 'local',
+      says: 'test as the settings pass it on: nothing known, the next layer is asked',
+      decides: false,
+    })
   })
 
   it('knows which names are local', async () => {

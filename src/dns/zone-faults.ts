@@ -13,16 +13,24 @@ export interface ZoneFault {
 export function zoneFaults(zone: string, records: readonly ZoneRecord[]): readonly ZoneFault[] {
   const key = (name: string): string => Buffer.from(lowerName(nameToWire(name)!)).toString('latin1')
   const typesByName = new Map<string, Set<number>>()
+  const countByName = new Map<string, number>()
   const faults: ZoneFault[] = []
   for (const [index, { name, type }] of records.entries()) {
     const types = typesByName.get(key(name)) ?? new Set<number>()
     typesByName.set(key(name), types)
     const problem = faultOf(type, types, key(name) === key(zone))
     if (problem) faults.push({ index, ...problem })
+    const count = (countByName.get(key(name)) ?? 0) + 1
+    countByName.set(key(name), count)
+    if (count === RECORDS_PER_NAME_MAX + 1)
+      faults.push({ index, problem: `more than ${RECORDS_PER_NAME_MAX} records of one name`, hint: 'remove some' })
     types.add(type)
   }
   return faults
 }
+
+/** More would not fit in an answer. */
+const RECORDS_PER_NAME_MAX = 500
 
 function faultOf(
   type: number,

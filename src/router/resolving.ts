@@ -7,7 +7,7 @@ import { type CacheStatus, withCache } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withGuard } from './resolve/guard.ts'
-import { createLocal } from './resolve/local.ts'
+import { createLocal, type LocalStatus } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { createUpstream } from './upstream/url.ts'
@@ -57,6 +57,7 @@ export async function createResolving(
         cache.flush()
         return {}
       },
+      'local-show': async () => ({ hosts: local.hosts() }) satisfies LocalStatus,
     },
     stop: () => local.stop(),
   }

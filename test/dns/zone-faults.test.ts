@@ -21,4 +21,9 @@ describe('records that do not go together', () => {
   ])('%s', (text, expected) => {
     expect(faults(text)).toEqual(expected)
   })
+
+  it('many records of one name', () => {
+    const text = Array.from({ length: 510 }, (_, index) => `a A 192.0.${index >> 8}.${index & 255}`).join('\n')
+    expect(faults(text)).toEqual(['500: more than 500 records of one name'])
+  })
 })

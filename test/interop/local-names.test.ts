@@ -4,7 +4,7 @@ import { typeName } from '../../src/dns/codes.ts'
 import { parseZoneText } from '../../src/dns/zone-text.ts'
 import { makeAuthority } from './support/authority.ts'
 import { eventually } from './support/daemon.ts'
-import { type RouterProgram, routerIn, UNREGISTERED } from './support/hearth.ts'
+import { hearth, type RouterProgram, routerIn, UNREGISTERED } from './support/hearth.ts'
 import { type Knot, startKnot } from './support/knot.ts'
 import { freePort } from './support/ports.ts'
 import { kdig } from './support/probe.ts'
@@ -91,6 +91,11 @@ describe('a router without its WAN', () => {
     expect(await short('localhost', 'AAAA')).toBe('::1\n')
     for (const name of ['x.invalid', 'x.local', 'x.home.arpa', '7.1.168.192.in-addr.arpa'])
       expect((await kdig(router.ports.do53, name)).stdout).toMatch(/status: NXDOMAIN[^]*Flags: qr aa rd ra/)
+  })
+
+  it('lists the hosts it knows', async () => {
+    const { stdout } = await hearth('local', 'show', '--config', router.settings)
+    expect(stdout).toBe(`tv.lan  192.168.1.20 (lease file ${leases} line 1)\n`)
   })
 
   it('sees a lease file that is replaced', async () => {

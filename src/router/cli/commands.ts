@@ -6,7 +6,7 @@ import { loadRouterConfig } from '../config.ts'
 import { runRouter } from '../main.ts'
 import { DEMO } from './demo/demo.ts'
 import { QUERY } from './query.ts'
-import { advertisementText, identityText, renewalText, statusText } from './text.ts'
+import { advertisementText, identityText, localText, renewalText, statusText } from './text.ts'
 
 const CONFIG_FILE = 'hearth.yaml'
 const CONFIG = configOption(CONFIG_FILE)
@@ -25,6 +25,7 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
   advertise: asking('advertise', 'show what clients are told: SVCB records and DNR options', advertisementText),
   'identity show': asking('identity-show', 'show the certificate and what happens to it next', identityText),
   'identity renew': asking('identity-renew', 'fetch or order the next certificate now', renewalText),
+  'local show': asking('local-show', 'list the hosts of this home, and which file tells of them', localText),
   demo: DEMO,
 }
 

@@ -5,7 +5,7 @@ import type { Presence } from '../discovery/presence.ts'
 import type { Layer } from './chain.ts'
 import { answerFrom } from './local/answer.ts'
 import { buildTree, type ConfiguredZone } from './local/build-tree.ts'
-import { type Home, type HostRecords, homeOf } from './local/home.ts'
+import { type Home, type HostStatus, homeOf } from './local/home.ts'
 import { type FileProblem, type HostFile, readHostFiles, stampOf } from './local/host-files.ts'
 import { type Said, saidOf } from './local/lookup.ts'
 import { type OwnName, ownNames } from './local/own-name.ts'
@@ -35,8 +35,13 @@ export interface Local {
   isLocalName(name: string): boolean
   /** What the files call the host at this address. */
   hostName(address: string): string | undefined
-  hosts(): readonly HostRecords[]
+  hosts(): readonly HostStatus[]
   stop(): Promise<void>
+}
+
+/** What `hearth local show` prints. */
+export interface LocalStatus {
+  readonly hosts: readonly HostStatus[]
 }
 
 /**
@@ -103,7 +108,7 @@ export async function createLocal(options: LocalOptions, { clock, log, presence 
       return ownName(key) !== undefined || tree.find(key, key.length) !== undefined
     },
     hostName: (address) => home.nameByAddress.get(address),
-    hosts: () => home.hosts,
+    hosts: () => home.status,
     async stop() {
       stopping.abort()
       await watching

@@ -23,8 +23,17 @@ export interface HostRecords {
   readonly source: string
 }
 
+/** A host as people look at it. */
+export interface HostStatus {
+  /** What it is called first of all. */
+  readonly name: string
+  readonly addresses: readonly string[]
+  readonly source: string
+}
+
 export interface Home {
   readonly hosts: readonly HostRecords[]
+  readonly status: readonly HostStatus[]
   /** Address → what it is called. */
   readonly nameByAddress: ReadonlyMap<string, string>
   /** On the wall clock: when a lease ends and this is to be made anew. */
@@ -59,13 +68,18 @@ export function homeOf(known: readonly KnownHost[], names: HomeNames, nowMs: num
     }
   }
   const hosts = claims.hosts()
-  for (const [address, name] of nameByAddress) hosts.push(pointer(address, name, claims.sourceOf(name)))
+  const addressesByName = new Map<string, string[]>()
+  for (const [address, name] of nameByAddress) {
+    hosts.push(pointer(address, name, claims.sourceOf(name)))
+    addressesByName.set(name, [...(addressesByName.get(name) ?? []), address])
+  }
+  const status = [...addressesByName].map(([name, addresses]) => ({ name, addresses, source: claims.sourceOf(name) }))
   const ends = ranked.map(({ expiresMs = Infinity }) => expiresMs)
   const staleAtMs = nowMs < CLOCK_WAS_SET_MS ? CLOCK_WAS_SET_MS : ends.reduce((a, b) => Math.min(a, b), Infinity)
-  return { hosts, nameByAddress, staleAtMs }
+  return { hosts, status, nameByAddress, staleAtMs }
 }
 
-/** By a clock that was never set, every lease would be good for years, and by one that jumped ahead none. */
+/** A clock that was never set cannot judge. */
 function alive(known: readonly KnownHost[], nowMs: number): readonly KnownHost[] {
   return nowMs < CLOCK_WAS_SET_MS ? known : known.filter(({ expiresMs = Infinity }) => expiresMs > nowMs)
 }
@@ -98,6 +112,7 @@ function spellings(name: string, domain: string): readonly string[] {
 
 interface Claim {
   readonly records: AuthoredRecord[]
+  readonly addresses: Set<string>
   readonly sources: Set<string>
   /** By type of record. */
   readonly holders: Map<number, KnownHost>
@@ -110,10 +125,17 @@ class Claims {
   /** False when the name is another host's. */
   add(name: string, address: string, host: KnownHost): boolean {
     const type = isIPv6(address) ? TYPE.AAAA : TYPE.A
-    const claim: Claim = this.#byName.get(name) ?? { records: [], sources: new Set(), holders: new Map() }
-    if (isTaken(claim, type, host)) return false
+    const claim: Claim = this.#byName.get(name) ?? {
+      records: [],
+      addresses: new Set(),
+      sources: new Set(),
+      holders: new Map(),
+    }
+    if (isTaken(claim, type, host) || claim.records.length >= ADDRESSES_PER_NAME_MAX) return false
     claim.holders.set(type, host)
-    claim.records.push({ name, type, ttl: HOST_TTL_S, rdata: { address } })
+    // A line often has a name twice, with its domain and without.
+    if (!claim.addresses.has(address)) claim.records.push({ name, type, ttl: HOST_TTL_S, rdata: { address } })
+    claim.addresses.add(address)
     claim.sources.add(sourceOf(host))
     this.#byName.set(name, claim)
     return true
@@ -127,6 +149,8 @@ class Claims {
     return [...(this.#byName.get(name)?.sources ?? [])].slice(0, SOURCES_SHOWN_MAX).join(', ')
   }
 }
+/** A host with many networks has a dozen; with more an answer would not fit in a datagram. */
+const ADDRESSES_PER_NAME_MAX = 32
 /** A host has a line for each family and network. */
 const SOURCES_SHOWN_MAX = 4
 

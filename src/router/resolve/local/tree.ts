@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import { isDeepStrictEqual } from 'node:util'
 import type { AuthoredRecord } from '../../../dns/build.ts'
 import { TYPE } from '../../../dns/codes.ts'
 import { lowerName, nameToWire } from '../../../dns/name.ts'
@@ -39,7 +40,8 @@ export class LocalTree {
   add(record: AuthoredRecord, source: string): void {
     const node = this.#nodeAt(record.name)
     if (node.records.length === 0) node.source = source
-    node.records.push(record)
+    // A set has no record twice (RFC 2181 §5).
+    if (!node.records.some((other) => isSame(other, record))) node.records.push(record)
     node.hasDname ||= record.type === TYPE.DNAME
   }
 
@@ -98,14 +100,18 @@ export function keyOfName(name: string): string {
   return Buffer.from(lowerName(wire)).toString('latin1')
 }
 
+function isSame(a: AuthoredRecord, b: AuthoredRecord): boolean {
+  return a.type === b.type && isDeepStrictEqual(a.rdata, b.rdata)
+}
+
 function labelsFromRoot(name: string): readonly string[] {
   // Nearly every name, and a tree has many.
-  if (PLAIN_NAME.test(name)) return name.split('.').reverse()
+  if (PLAIN_NAME.test(name)) return name.split('.').toReversed()
   const key = keyOfName(name)
   const labels: string[] = []
   for (let at = 0; at < key.length - 1; at += key.charCodeAt(at) + 1)
     labels.push(key.slice(at + 1, at + 1 + key.charCodeAt(at)))
-  return labels.reverse()
+  return labels.toReversed()
 }
 /** Its text is what its octets spell. */
 const PLAIN_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/

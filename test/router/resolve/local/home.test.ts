@@ -58,10 +58,32 @@ describe('the names of a host', () => {
     expect(recordsOf([lease('x'.repeat(40), '192.168.1.10')], { domain })[0]).toMatch(/^x+\.home\.arpa /)
   })
 
+  it('are there once, though a line has them with the domain and without', () => {
+    expect(recordsOf([fixed('nas.lan nas', '192.168.1.10')])).toEqual([
+      'nas.lan 192.168.1.10',
+      'nas.home.arpa 192.168.1.10',
+      'nas 192.168.1.10',
+      '10.1.168.192.in-addr.arpa nas.lan.',
+    ])
+  })
+
+  it('have no more addresses than fit in an answer', () => {
+    const known = Array.from({ length: 100 }, (_, index) => fixed('nas', `192.168.1.${index}`))
+    expect(home(known).hosts[0]?.records).toHaveLength(32)
+  })
+
   it('say which file and line they are from, and what an address is called', () => {
     const { hosts, nameByAddress } = home([lease('nas', '192.168.1.10', { line: 3 })])
     expect(hosts.map(({ source }) => source)).toEqual(Array(4).fill('lease file /tmp/dhcp.leases line 3'))
     expect(nameByAddress.get('192.168.1.10')).toBe('nas.lan')
+    const two = [lease('nas', '192.168.1.10', { line: 3 }), lease('nas', 'fd00::10', { line: 4 })]
+    expect(home(two).status).toEqual([
+      {
+        name: 'nas.lan',
+        addresses: ['fd00::10', '192.168.1.10'],
+        source: 'lease file /tmp/dhcp.leases line 4, lease file /tmp/dhcp.leases line 3',
+      },
+    ])
   })
 })
 

@@ -33,6 +33,11 @@ x TYPE65280 \\# 3 010203`
     expect(upstream.asked).toBe(0)
   })
 
+  it('has no record twice (RFC 2181 §5)', async () => {
+    const { ask } = await over('a A 192.168.1.10\na 60 A 192.168.1.10\na TXT x')
+    expect(ask('a.home.example')?.answers).toHaveLength(1)
+  })
+
   it('ANY gets one set (RFC 8482)', async () => {
     const { ask } = await over(TEXT)
     expect(ask('nas.home.example', TYPE.ANY)?.answers.map(({ type }) => type)).toEqual([TYPE.A, TYPE.A])

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import type { Log } from '../../core/log.ts'
+import { explain, type Log } from '../../core/log.ts'
 import { RCODE, rcodeName, typeName } from '../../dns/codes.ts'
 import type { Presence } from '../discovery/presence.ts'
 import type { Layer } from './chain.ts'
@@ -63,7 +63,11 @@ export async function createLocal(options: LocalOptions, { clock, log, presence 
     tree = buildTree(options, home.hosts)
   }
   const look = async (): Promise<void> => {
-    if (clock.nowMs() >= home.staleAtMs || (await stampOf(options.hostFiles)) !== stamp) await read()
+    try {
+      if (clock.nowMs() >= home.staleAtMs || (await stampOf(options.hostFiles)) !== stamp) await read()
+    } catch (error) {
+      log.error(explain(error), 'the hosts of this home are not read again, those known before stay')
+    }
   }
   await read()
   const paths = options.hostFiles.map(({ path }) => path)

@@ -9,6 +9,7 @@ import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cach
 import { DNSSEC_SETTINGS, type DnssecConfig, dnssecConfigOf } from './settings/dnssec.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
+import { LOCAL_SETTINGS, type LocalConfig, localConfigOf } from './settings/local.ts'
 import { UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
 import { settingsFiles } from './settings/values.ts'
 
@@ -25,6 +26,7 @@ export const ROUTER_SETTINGS = section('settings of the router', {
   upstreams: UPSTREAMS_SETTINGS,
   cache: CACHE_SETTINGS,
   dnssec: DNSSEC_SETTINGS,
+  local: LOCAL_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
 
@@ -37,6 +39,7 @@ export interface RouterConfig {
   readonly upstreams: readonly UpstreamConfig[]
   readonly cache: CacheConfig
   readonly dnssec: DnssecConfig
+  readonly local: LocalConfig
   readonly advertise: AdvertiseConfig
 }
 
@@ -53,6 +56,7 @@ export async function loadRouterConfig(file: string, overrides: readonly Overrid
     upstreams: await upstreamsConfigOf(settings.upstreams, files),
     cache: cacheConfigOf(settings.cache),
     dnssec: await dnssecConfigOf(settings.dnssec, files),
+    local: await localConfigOf(settings.local, files),
     advertise: settings.advertise,
   }
 }

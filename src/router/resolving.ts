@@ -12,7 +12,7 @@ import { withDedup } from './resolve/dedup.ts'
 import { withoutUnaskedDnssec } from './resolve/dnssec-records.ts'
 import { withFixedAnswers } from './resolve/fixed.ts'
 import { withGuard } from './resolve/guard.ts'
-import { withLocal } from './resolve/local.ts'
+import { createLocal, type LocalStatus } from './resolve/local.ts'
 import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { TrustAnchors } from './resolve/validation/anchors.ts'
@@ -55,6 +55,7 @@ export async function createResolving(
     config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
     context,
   )
+  const local = await createLocal({ ...config.local, askedUpstream: config.local.forward }, { ...context, presence })
   const kept = await keepCache(config, { ...context, former: former?.kept })
   const { cache } = kept
   const validation = config.dnssec.validate
@@ -64,7 +65,7 @@ export async function createResolving(
     [
       withGuard(config.access.allow), // who may ask at all
       withFixedAnswers(), // class CH, ANY by UDP
-      withLocal(presence), // what we know ourselves, online or off
+      local.layer, // what we know ourselves, online or off
       cache.layer,
       withoutUnaskedDnssec(), // RRSIG and NSEC for those who set DO
       withDedup(), // one flight per question
@@ -87,11 +88,13 @@ export async function createResolving(
         return { removed: flushCache(cache, name) }
       },
       'cache-stats': async () => cacheStats(cache),
+      'local-show': async () => ({ hosts: local.hosts() }) satisfies LocalStatus,
     },
     kept,
     stop: async () => {
       stopping.abort()
       await looking
+      await local.stop()
       await kept.release()
     },
   }

@@ -83,6 +83,7 @@ describe('a good file', () => {
         persistBytesMax: 0,
       },
       dnssec: { validate: false, anchors: [expect.anything(), expect.anything()], negative: [] },
+      local: { domain: 'home.arpa', zones: [], hostFiles: [], forward: [] },
       advertise: { ddr: 'auto' },
     })
   })

@@ -2,6 +2,7 @@ import { endpointText } from '../../net/bind.ts'
 import type { RenewalResult, RouterStatus } from '../admin/operations.ts'
 import type { Advertisement } from '../discovery/advertisement.ts'
 import type { IdentityStatus } from '../identity/manager.ts'
+import type { LocalStatus } from '../resolve/local.ts'
 
 /** Status as people read it, within 80 columns where the values allow. */
 
@@ -57,6 +58,11 @@ export function advertisementText({ name, addresses, svcb, ddr, dnr, withheld }:
     ...(withheld === undefined ? [] : [['withheld', withheld] satisfies Row]),
   ]
   return table(rows)
+}
+
+export function localText({ hosts }: LocalStatus): string {
+  if (hosts.length === 0) return 'no hosts are known; `local.hosts` and `local.leases` name files that tell of them'
+  return table(hosts.map(({ name, addresses, source }): Row => [name, `${addresses.join(', ')} (${source})`]))
 }
 
 type Row = [string, string]

@@ -8,7 +8,8 @@ import { ADVERTISE_SETTINGS, type AdvertiseConfig } from './settings/advertise.t
 import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cache.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
-import { UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
+import { RESOLUTION_SETTINGS, type ResolutionConfig, resolutionConfigOf } from './settings/resolution.ts'
+import { routedDomainsOf, UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
 import { settingsFiles } from './settings/values.ts'
 
 /**
@@ -22,6 +23,7 @@ export const ROUTER_SETTINGS = section('settings of the router', {
   listen: LISTEN_SETTINGS,
   access: ACCESS_SETTINGS,
   upstreams: UPSTREAMS_SETTINGS,
+  resolution: RESOLUTION_SETTINGS,
   cache: CACHE_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
@@ -33,6 +35,9 @@ export interface RouterConfig {
   readonly listen: ListenConfig
   readonly access: AccessConfig
   readonly upstreams: readonly UpstreamConfig[]
+  /** Of `upstreams`: what lies below these names is private. */
+  readonly routedDomains: readonly string[]
+  readonly resolution: ResolutionConfig
   readonly cache: CacheConfig
   readonly advertise: AdvertiseConfig
 }
@@ -41,13 +46,16 @@ export interface RouterConfig {
 export async function loadRouterConfig(file: string, overrides: readonly Override[] = []): Promise<RouterConfig> {
   const settings = parseSettings(ROUTER_SETTINGS, await readSettingsFile(file), file, overrides)
   const files = settingsFiles(dirname(file))
+  const upstreams = await upstreamsConfigOf(settings.upstreams, files)
   return {
     state: files.at(settings.state),
     log: settings.log,
     identity: await identityConfigOf(settings.identity, files),
     listen: settings.listen,
     access: settings.access,
-    upstreams: await upstreamsConfigOf(settings.upstreams, files),
+    upstreams,
+    routedDomains: routedDomainsOf(upstreams),
+    resolution: resolutionConfigOf(settings.resolution),
     cache: cacheConfigOf(settings.cache),
     advertise: settings.advertise,
   }

@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
 import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
+import { createForwarding, type UpstreamStatus } from './forwarding.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
 import { discardCache, loadCache, saveCache } from './resolve/cache/saved.ts'
 import { type Cache, type CacheStatus, withCache } from './resolve/cache.ts'
@@ -13,9 +14,7 @@ import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withGuard } from './resolve/guard.ts'
 import { withLocal } from './resolve/local.ts'
-import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
-import { createUpstream } from './upstream/url.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
@@ -49,10 +48,6 @@ export async function createResolving(
   { clock, log, presence, former }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
-  const pool = createPool(
-    config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
-    context,
-  )
   const settings = digestOf(settingsOfAnswers(config))
   const isSame = former !== undefined && equalBytes(former.kept.settings, settings)
   const cache = isSame ? former.kept.cache : withCache({ ...config.cache, ...context })
@@ -60,27 +55,35 @@ export async function createResolving(
   if (former) cache.flushFailures()
   else if (saved.bytesMax > 0) await loadCache(cache, saved)
   else await discardCache(saved.path)
+  const forwarding = await createForwarding(config, { ...context, onRecovery: () => cache.flushFailures() })
   const chains = former?.kept.chains ?? { count: 0 }
   chains.count++
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
+      ...forwarding.layers, // clients with upstreams of their own
       withLocal(presence), // what we know ourselves, online or off
       cache.layer,
       withDedup(), // one flight per question
     ],
-    pool.resolver,
+    forwarding.resolver,
   )
   return {
     resolver,
-    status: () => ({ upstreams: pool.status(), cache: cache.status() }),
+    status: () => ({ upstreams: forwarding.status(), cache: cache.status() }),
     operations: {
       'cache-show': async ({ name }: { name: string }) => ({ answers: showCache(cache, name, clock.monotonicMs()) }),
       'cache-flush': async ({ name }: { name?: string }) => ({ removed: flushCache(cache, name) }),
       'cache-stats': async () => cacheStats(cache),
+      upstreams: async () => forwarding.status(),
+      'upstreams-reset': async () => {
+        forwarding.reset('asked for')
+        return forwarding.status()
+      },
     },
     kept: { cache, settings, chains },
     stop: async () => {
+      forwarding.stop()
       if (--chains.count === 0 && saved.bytesMax > 0) await saveCache(cache, saved)
     },
   }

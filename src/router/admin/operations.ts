@@ -2,9 +2,9 @@ import { Fault } from '../../core/fault.ts'
 import type { OperationTable } from '../../net/operations.ts'
 import { advertisement } from '../discovery/advertisement.ts'
 import type { Presence } from '../discovery/presence.ts'
+import type { UpstreamStatus } from '../forwarding.ts'
 import type { IdentityManager, IdentityStatus } from '../identity/manager.ts'
 import type { CacheStatus } from '../resolve/cache.ts'
-import type { UpstreamStatus } from '../resolve/pool.ts'
 import type { Transport } from '../resolve/resolver.ts'
 
 export interface RouterStatus {

@@ -1,6 +1,7 @@
 import type { PreparedAnswer } from '../../dns/answer.ts'
 import type { ExtendedError } from '../../dns/edns.ts'
 import type { MessageView } from '../../dns/view.ts'
+import type { Endpoint } from '../../net/bind.ts'
 
 export type Transport = 'udp' | 'tcp' | 'dot' | 'doh'
 
@@ -55,4 +56,14 @@ export type Explain = (question: { readonly name: string; readonly type: number 
 export interface Resolver {
   readonly id: string
   resolve(query: Query, signal: AbortSignal): Outcome | Promise<Outcome>
+}
+
+/** A resolver whose next hop is the network. It keeps the deadline of a query itself: at `deadlineMs` it rejects. */
+export interface Upstream extends Resolver {
+  /** The way to it has changed: warm connections are closed, what was learnt about addresses is tried anew. */
+  reset?(): void
+  /** Nothing is asked any more. */
+  close?(): void
+  /** Where it is asked, when that is not what the settings say: for the loop guard. */
+  endpoints?(): readonly Endpoint[]
 }

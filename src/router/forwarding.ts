@@ -14,7 +14,8 @@ import { createPool } from './resolve/pool.ts'
 import type { Explain, Resolver, Upstream } from './resolve/resolver.ts'
 import { createRouter, groupsOf, type Route, routeText } from './resolve/route.ts'
 import type { UpstreamConfig } from './settings/upstreams.ts'
-import { createUpstream } from './upstream/url.ts'
+import { UpgradingUpstream } from './upstream/upgrade.ts'
+import { createUpstream, parseUpstreamUrl } from './upstream/url.ts'
 
 /** How often addresses and routes are looked at: people wait for what a changed link brings, and a look costs little. */
 const LOOK_MS = 3_000
@@ -24,6 +25,8 @@ export interface UpstreamStatus {
   readonly state: 'up' | 'down'
   /** The names and clients that are sent to it. */
   readonly routes: readonly string[]
+  /** The encrypted upstream that a plain one has named in its place (RFC 9462). */
+  readonly designated?: string
   /** Smoothed; absent until it has answered. */
   readonly rttMs?: number
   readonly queries: number
@@ -65,7 +68,7 @@ export async function createForwarding(
   context: ForwardingContext,
 ): Promise<Forwarding> {
   const { clock, log, onRecovery, link = readLink, random = Math.random } = context
-  const { create = ({ address, trust }) => createUpstream(address, trust) } = context
+  const { create = (upstream) => createFrom(upstream, context) } = context
   const { do53, dot, doh } = config.listen
   const listeners = [...do53, ...dot, ...doh]
   let last = await link()
@@ -108,6 +111,7 @@ export async function createForwarding(
     status: () =>
       entries.map(({ config: { domains, clients }, member }) => ({
         ...member.status(),
+        ...designatedBy(member.upstream),
         routes: routesFor(domains, clients).map(routeText),
       })),
     reset,
@@ -116,6 +120,24 @@ export async function createForwarding(
       for (const { member } of entries) member.stop()
     },
   }
+}
+
+/** Everything an upstream of the settings is made of. */
+function createFrom({ address, trust, ddr }: UpstreamConfig, { clock, log }: ForwardingContext): Upstream {
+  const upstream = createUpstream(address, trust)
+  if (ddr === undefined) return upstream
+  return new UpgradingUpstream({
+    plain: upstream,
+    address: address.endpoints[0]!.host,
+    encrypted: (url, addresses) => createUpstream(parseUpstreamUrl(url, addresses), trust),
+    clock,
+    log,
+  })
+}
+
+function designatedBy(upstream: Upstream): { readonly designated?: string } {
+  const designated = upstream instanceof UpgradingUpstream ? upstream.designated : undefined
+  return designated === undefined ? {} : { designated }
 }
 
 /** The root's name servers: every resolver knows them. A server for a few domains may know nothing but those. */
@@ -155,9 +177,7 @@ function routesFor(
 
 /** Interfaces come and go: an address that was somebody else's may be ours now. */
 function refuseLoops({ config, member }: Entry, listeners: readonly Endpoint[], own: readonly string[]): void {
-  const { upstream } = member
-  const endpoints = upstream.endpoints?.() ?? config.address.endpoints
-  member.refuse(loopFault({ id: upstream.id, endpoints }, listeners, own))
+  member.refuse(loopFault(config.address, listeners, own))
 }
 
 async function repeat(work: () => Promise<void>, clock: Clock, log: Log, signal: AbortSignal): Promise<void> {

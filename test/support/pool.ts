@@ -1,5 +1,5 @@
 import { Fault } from '../../src/core/fault.ts'
-import { RCODE } from '../../src/dns/codes.ts'
+import { RCODE, TYPE } from '../../src/dns/codes.ts'
 import { buildMessage } from '../../src/dns/message.ts'
 import { MessageView } from '../../src/dns/view.ts'
 import { createPatience, Member } from '../../src/router/resolve/member.ts'
@@ -11,7 +11,7 @@ import { recordingLog } from './log.ts'
 import { ManualClock } from './manual-clock.ts'
 import { queryOf, queryWire, responseWire } from './query.ts'
 
-export const PROBE = MessageView.over(queryWire('.', 2))!
+export const PROBE = MessageView.over(queryWire('.', TYPE.NS))!
 const NEVER = new AbortController().signal
 
 /** What a scripted upstream does with a question. */
@@ -29,7 +29,7 @@ export const answers = (afterMs = 10, rcode?: number): Behaviour => ({
 export const SILENT: Behaviour = { kind: 'silent' }
 export const UNREACHABLE: Behaviour = { kind: 'unreachable' }
 
-/** An upstream on the manual clock. Probes (`. NS`) follow `probe` where that differs from the rest. */
+/** An upstream on the manual clock. Probes (`. NS`, or SOA for a route) follow `probe` where that differs from the rest. */
 export class ScriptedUpstream implements Upstream {
   readonly id: string
   readonly #clock: ManualClock
@@ -49,13 +49,13 @@ export class ScriptedUpstream implements Upstream {
 
   async resolve({ view, deadlineMs }: Query): Promise<Outcome> {
     const nowMs = this.#clock.monotonicMs()
-    const isProbe = view.questionName === '.'
+    const isProbe = view.questionName === '.' || view.questionType === TYPE.SOA
     ;(isProbe ? this.probes : this.questions).push(nowMs)
     const does = (isProbe ? this.probe : undefined) ?? this.does
     if (does.kind === 'unreachable') throw new Fault('UPSTREAM_UNREACHABLE', `no connection to ${this.id}`)
     const leftMs = Math.max(0, deadlineMs - nowMs)
     if (does.kind === 'answers' && does.afterMs <= leftMs) {
-      await this.#clock.sleep(does.afterMs)
+      if (does.afterMs > 0) await this.#clock.sleep(does.afterMs)
       const { rcode = RCODE.NOERROR } = does
       const wire =
         rcode === RCODE.NOERROR

@@ -78,8 +78,9 @@ export function upstreamsText(upstreams: readonly UpstreamStatus[]): string {
       .trimEnd()
   return [
     line(head),
-    ...upstreams.flatMap(({ lastError }, index) => [
+    ...upstreams.flatMap(({ designated, lastError }, index) => [
       line(rows[index]!),
+      ...(designated === undefined ? [] : [`  asked encrypted, as it said itself: ${designated}`]),
       ...(lastError === undefined ? [] : [`  last error: ${lastError}`]),
     ]),
   ].join('\n')

@@ -1,7 +1,6 @@
 import type { PreparedAnswer } from '../../dns/answer.ts'
 import type { ExtendedError } from '../../dns/edns.ts'
 import type { MessageView } from '../../dns/view.ts'
-import type { Endpoint } from '../../net/bind.ts'
 
 export type Transport = 'udp' | 'tcp' | 'dot' | 'doh'
 
@@ -58,12 +57,10 @@ export interface Resolver {
   resolve(query: Query, signal: AbortSignal): Outcome | Promise<Outcome>
 }
 
-/** A resolver whose next hop is the network. It keeps the deadline of a query itself: at `deadlineMs` it rejects. */
+/** A resolver whose next hop is the network. It keeps the deadline of a query itself: by then it has answered or thrown. */
 export interface Upstream extends Resolver {
-  /** The way to it has changed: warm connections are closed, what was learnt about addresses is tried anew. */
+  /** The link to the network has changed: closes warm connections and sockets, without failing what can be asked again. */
   reset?(): void
-  /** Nothing is asked any more. */
+  /** Takes no more questions; what is under way is answered first. */
   close?(): void
-  /** Where it is asked, when that is not what the settings say: for the loop guard. */
-  endpoints?(): readonly Endpoint[]
 }

@@ -6,16 +6,17 @@ import { MessageView } from '../dns/view.ts'
 import type { Endpoint } from '../net/bind.ts'
 import { type Link, readLink } from '../net/link.ts'
 import type { RouterConfig } from './config.ts'
-import type { Layer } from './resolve/chain.ts'
+import { chainOf, type Layer } from './resolve/chain.ts'
 import { type ClientGroup, withClientGroups } from './resolve/client-group.ts'
 import { createPatience, Member } from './resolve/member.ts'
+import { withNtpNames } from './resolve/ntp-names.ts'
 import { loopFault } from './resolve/own-address.ts'
 import { createPool } from './resolve/pool.ts'
 import type { Explain, Resolver, Upstream } from './resolve/resolver.ts'
 import { createRouter, groupsOf, type Route, routeText } from './resolve/route.ts'
 import type { UpstreamConfig } from './settings/upstreams.ts'
 import { UpgradingUpstream } from './upstream/upgrade.ts'
-import { createUpstream, parseUpstreamUrl } from './upstream/url.ts'
+import { createUpstream, parseUpstreamUrl, type UpstreamAddress } from './upstream/url.ts'
 
 /** How often addresses and routes are looked at: people wait for what a changed link brings, and a look costs little. */
 const LOOK_MS = 3_000
@@ -52,6 +53,8 @@ export interface ForwardingContext {
   readonly log: Log
   /** Upstreams are there again, or the link has changed: failures that were kept mean nothing any more. */
   readonly onRecovery: () => void
+  /** False while the wall clock must be wrong (clock-trust.ts). */
+  readonly isClockTrusted: () => boolean
   readonly link?: () => Promise<Link>
   readonly random?: () => number
   readonly create?: (upstream: UpstreamConfig) => Upstream
@@ -62,42 +65,50 @@ interface Entry {
   readonly member: Member
 }
 
+const memberOf = ({ member }: Entry): Member => member
+
 /** Throws UPSTREAM_LOOP when an upstream is one of our own listeners. */
 export async function createForwarding(
-  config: Pick<RouterConfig, 'upstreams' | 'resolution' | 'listen'>,
+  config: Pick<RouterConfig, 'upstreams' | 'resolution' | 'listen'> & {
+    readonly bootstrap?: readonly UpstreamAddress[]
+  },
   context: ForwardingContext,
 ): Promise<Forwarding> {
-  const { clock, log, onRecovery, link = readLink, random = Math.random } = context
+  const { clock, log, onRecovery, isClockTrusted, link = readLink, random = Math.random } = context
   const { create = (upstream) => createFrom(upstream, context) } = context
   const { do53, dot, doh } = config.listen
   const listeners = [...do53, ...dot, ...doh]
   let last = await link()
-  for (const { address } of config.upstreams) {
-    const fault = loopFault(address, listeners, last.addresses)
+  const patience = createPatience(clock)
+  const entryOf = (upstream: UpstreamConfig): Entry => ({
+    config: upstream,
+    member: new Member(create(upstream), probeFor(upstream), patience, { clock, log, onRecovery }),
+  })
+  const poolOf = (members: readonly Member[]): Resolver =>
+    createPool(members, { strategy: config.resolution.strategy, clock, random })
+  const entries = config.upstreams.map(entryOf)
+  const routes = routesOf(entries, poolOf)
+  const router = createRouter(routes)
+
+  const bootstrap = (config.bootstrap ?? []).map((address) => entryOf({ address }))
+  const ntpNames = { names: config.resolution.ntpNames, plain: poolOf(bootstrap.map(memberOf)), isClockTrusted }
+  const early = bootstrap.length > 0 && ntpNames.names.length > 0 ? [withNtpNames(ntpNames)] : []
+
+  const all = [...entries, ...bootstrap]
+  for (const { config: upstream } of all) {
+    const fault = loopFault(upstream.address, listeners, last.addresses)
     if (fault) throw fault
   }
-
-  const patience = createPatience(clock)
-  const entries = config.upstreams.map(
-    (upstream): Entry => ({
-      config: upstream,
-      member: new Member(create(upstream), probeFor(upstream), patience, { clock, log, onRecovery }),
-    }),
-  )
-  const routes = routesOf(entries, (members) =>
-    createPool(members, { strategy: config.resolution.strategy, clock, random }),
-  )
-  const { resolver, explain: says } = createRouter(routes)
 
   const reset = (reason: string): void => {
     log.info({ reason }, 'upstreams are connected anew')
     onRecovery()
-    for (const { member } of entries) member.reset()
+    for (const { member } of all) member.reset()
   }
   const ended = new AbortController()
   const look = async (): Promise<void> => {
     const now = await link()
-    for (const entry of entries) refuseLoops(entry, listeners, now.addresses)
+    for (const entry of all) refuseLoops(entry, listeners, now.addresses)
     if (now.way !== last.way) reset('addresses or routes have changed')
     last = now
   }
@@ -105,9 +116,9 @@ export async function createForwarding(
 
   const groups = groupsOf(routes)
   return {
-    resolver,
+    resolver: chainOf(early, router.resolver),
     layers: groups.length > 0 ? [withClientGroups(groups)] : [],
-    explain: says,
+    explain: router.explain,
     status: () =>
       entries.map(({ config: { domains, clients }, member }) => ({
         ...member.status(),
@@ -117,7 +128,7 @@ export async function createForwarding(
     reset,
     stop: () => {
       ended.abort()
-      for (const { member } of entries) member.stop()
+      for (const { member } of all) member.stop()
     },
   }
 }

@@ -39,13 +39,15 @@ export interface ResolvingContext {
   readonly clock: Clock
   readonly log: Log
   readonly presence: () => Presence
+  /** False while the wall clock must be wrong: dates are not judged then. */
+  readonly isClockTrusted: () => boolean
   /** What is replaced; it goes on answering meanwhile. */
   readonly former?: Resolving
 }
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence, former }: ResolvingContext,
+  { clock, log, presence, isClockTrusted, former }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
   const settings = digestOf(settingsOfAnswers(config))
@@ -55,7 +57,11 @@ export async function createResolving(
   if (former) cache.flushFailures()
   else if (saved.bytesMax > 0) await loadCache(cache, saved)
   else await discardCache(saved.path)
-  const forwarding = await createForwarding(config, { ...context, onRecovery: () => cache.flushFailures() })
+  const forwarding = await createForwarding(config, {
+    ...context,
+    isClockTrusted,
+    onRecovery: () => cache.flushFailures(),
+  })
   const chains = former?.kept.chains ?? { count: 0 }
   chains.count++
   const resolver = chainOf(

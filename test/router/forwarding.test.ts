@@ -23,15 +23,18 @@ const upstream = (url: string, more: Partial<UpstreamConfig> = {}): UpstreamConf
   ...more,
 })
 
+type Settings = Parameters<typeof createForwarding>[0]
+
 async function forwardingOf(
   upstreams: readonly UpstreamConfig[],
   context: Partial<ForwardingContext> = {},
-  listen: Parameters<typeof createForwarding>[0]['listen'] = NO_LISTENERS,
+  listen: Settings['listen'] = NO_LISTENERS,
+  more: Partial<Settings> = {},
 ): Promise<{ forwarding: Forwarding; lines: Record<string, unknown>[] }> {
   const { log, lines } = recordingLog()
   const forwarding = await createForwarding(
-    { upstreams, resolution: RESOLUTION, listen },
-    { clock: systemClock, log, onRecovery: () => {}, ...context },
+    { upstreams, resolution: RESOLUTION, listen, ...more },
+    { clock: systemClock, log, onRecovery: () => {}, isClockTrusted: () => true, ...context },
   )
   onTestFinished(() => forwarding.stop())
   return { forwarding, lines }
@@ -167,12 +170,48 @@ describe('routes', () => {
   })
 })
 
+describe('while the clock is wrong', () => {
+  const early = async (isClockTrusted: () => boolean, ntpNames = ['ntp.example', '1.ntp.example']) => {
+    const [usual, plain] = [await resolver(), await resolver()]
+    const more = {
+      bootstrap: [parseUpstreamUrl(plain.url)],
+      resolution: { ...RESOLUTION, ntpNames },
+    }
+    const { forwarding } = await forwardingOf([upstream(usual.url)], { isClockTrusted }, NO_LISTENERS, more)
+    return { forwarding, usual, plain }
+  }
+
+  it('UP-2: time servers are looked up at the bootstrap resolvers, nothing else is, and only until it is right', async () => {
+    let isTrusted = false
+    const { forwarding, usual, plain } = await early(() => isTrusted)
+    expect((await ask(forwarding, 'NTP.example')).from).toBe(plain.url)
+    expect((await ask(forwarding, '1.ntp.example')).from).toBe(plain.url)
+    expect((await ask(forwarding, 'x.ntp.example')).from).toBe(usual.url)
+    expect((await ask(forwarding, 'a.example')).from).toBe(usual.url)
+    isTrusted = true
+    expect((await ask(forwarding, 'ntp.example')).from).toBe(usual.url)
+  })
+
+  it('an empty list of time servers turns that off', async () => {
+    const { forwarding, usual } = await early(() => false, [])
+    expect((await ask(forwarding, 'ntp.example')).from).toBe(usual.url)
+  })
+})
+
 describe('loop guard', () => {
   it('an upstream that is one of our listeners is refused at the start, by name', async () => {
     const listen = { ...NO_LISTENERS, do53: [{ host: '0.0.0.0', port: 5453 }] }
     await expect(forwardingOf([upstream('udp://127.0.0.1:5453')], {}, listen)).rejects.toMatchObject({
       code: 'UPSTREAM_LOOP',
       message: 'udp://127.0.0.1:5453 is this router itself, which listens on 0.0.0.0:5453',
+    })
+  })
+
+  it('a bootstrap resolver too', async () => {
+    const listen = { ...NO_LISTENERS, do53: [{ host: '127.0.0.1', port: 5453 }] }
+    const more = { bootstrap: [parseUpstreamUrl('udp://127.0.0.1:5453')] }
+    await expect(forwardingOf([upstream('udp://192.0.2.1')], {}, listen, more)).rejects.toMatchObject({
+      code: 'UPSTREAM_LOOP',
     })
   })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert'
 import { nameToWire } from '../../dns/name.ts'
+import type { MessageView } from '../../dns/view.ts'
 import { type ClientGroup, groupFinder } from './client-group.ts'
 import type { Explain, Resolver } from './resolver.ts'
 
@@ -50,9 +51,7 @@ export function createRouter(routes: readonly Route[]): { readonly resolver: Res
         : {
             id: 'route',
             resolve: (query, signal) => {
-              const { questionKey } = query.view
-              const nameKey = questionKey.slice(0, questionKey.length - TYPE_AND_CLASS_BYTES)
-              return find(nameKey, query.client.address).to.resolve(query, signal)
+              return find(nameKeyOf(query.view), query.client.address).to.resolve(query, signal)
             },
           },
     explain: ({ name }, client) => {
@@ -76,11 +75,15 @@ export function groupsOf(routes: readonly Pick<Route, 'group'>[]): readonly Clie
   return [...new Map(routes.flatMap(({ group }) => (group ? [[group.id, group] as const] : []))).values()]
 }
 
+/** The name that is asked for, so that `keyOfName` gives the same for an equal name. */
+export function nameKeyOf({ questionKey }: MessageView): string {
+  return questionKey.slice(0, questionKey.length - TYPE_AND_CLASS_BYTES)
+}
 /** What `questionKey` appends to the lower-cased name. */
 const TYPE_AND_CLASS_BYTES = 4
 
 /** The name as `questionKey` spells it: lower-case octets, one character each. */
-function keyOfName(name: string): string {
+export function keyOfName(name: string): string {
   const wire = nameToWire(name.toLowerCase())
   assert(wire, `${name} is a domain name`)
   return Buffer.from(wire).toString('latin1')

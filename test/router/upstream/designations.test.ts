@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CLASS, TYPE } from '../../../src/dns/codes.ts'
 import { buildMessage, type Message, parseMessage, type ResourceRecord } from '../../../src/dns/message.ts'

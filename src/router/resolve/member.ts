@@ -28,6 +28,13 @@ export interface MemberContext {
   readonly onRecovery: () => void
 }
 
+/** Whoever waits for a member. `answered` or `failed` is called once, `slow` at most once before, to ask another beside it. */
+export interface Asker {
+  answered(outcome: Outcome): void
+  failed(error: unknown): void
+  slow(): void
+}
+
 /** Timers that the members of all pools share. */
 export interface Patience {
   readonly usual: DelayLine
@@ -113,33 +120,42 @@ export class Member {
     }
   }
 
-  /** Throws what the upstream threw. `onSlow` is called at most once, when another should be asked beside it. */
-  async ask(query: Query, signal: AbortSignal, onSlow: () => void): Promise<Outcome> {
-    if (this.#refusal) throw this.#refusal
-    const { clock } = this.#context
-    const startMs = clock.monotonicMs()
-    this.#queries++
+  /** Asks the upstream, and tells `asker` what becomes of it: no promises of our own, because every miss comes by here. */
+  ask(query: Query, signal: AbortSignal, asker: Asker): void {
+    if (this.#refusal) return asker.failed(this.#refusal)
+    const { usual, suspect } = this.#patience
+    const startMs = this.#context.clock.monotonicMs()
     const isSuspect = this.#failuresInARow > 0
     let isLate = false
-    const late = this.#patience.usual.add(() => {
+    this.#queries++
+    const late = usual.add(() => {
       isLate = true
-      this.#roundTrip.add(PATIENCE_MS, clock.monotonicMs())
-      this.#failed(new Fault('UPSTREAM_TIMEOUT', `${this.upstream.id} did not answer in time`), 'perhaps', startMs)
-      if (!isSuspect) onSlow()
+      this.#overdue(startMs)
+      if (!isSuspect) asker.slow()
     })
-    const slow = isSuspect ? this.#patience.suspect.add(onSlow) : undefined
-    try {
-      const outcome = await this.upstream.resolve(query, signal)
+    const slow = isSuspect ? suspect.add(() => asker.slow()) : undefined
+    const over = (): void => {
+      usual.remove(late)
+      if (slow) suspect.remove(slow)
+    }
+    const succeeded = (outcome: Outcome): void => {
+      over()
       if (isFailure(outcome)) this.#failures++
-      else this.#answered(clock.monotonicMs() - startMs, isLate)
-      return outcome
-    } catch (error) {
+      else this.#answered(this.#context.clock.monotonicMs() - startMs, isLate)
+      asker.answered(outcome)
+    }
+    const failed = (error: unknown): void => {
+      over()
       // Without its two seconds it had no fair chance, and with them the failure has been counted.
       if (!isTimeout(error)) this.#failed(error, 'certainly', startMs)
-      throw error
-    } finally {
-      this.#patience.usual.remove(late)
-      if (slow) this.#patience.suspect.remove(slow)
+      asker.failed(error)
+    }
+    try {
+      const outcome = this.upstream.resolve(query, signal)
+      if (outcome instanceof Promise) outcome.then(succeeded).catch(failed)
+      else succeeded(outcome)
+    } catch (error) {
+      failed(error)
     }
   }
 
@@ -167,6 +183,11 @@ export class Member {
     this.#stopped = true
     this.#wake?.abort()
     this.upstream.close?.()
+  }
+
+  #overdue(sentMs: number): void {
+    this.#roundTrip.add(PATIENCE_MS, this.#context.clock.monotonicMs())
+    this.#failed(new Fault('UPSTREAM_TIMEOUT', `${this.upstream.id} did not answer in time`), 'perhaps', sentMs)
   }
 
   /** A late answer says that the upstream is there, and no more: it stays suspect. */

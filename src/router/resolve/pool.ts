@@ -2,9 +2,9 @@ import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import { buildReply } from '../../dns/answer.ts'
 import { EXTENDED_ERROR, RCODE } from '../../dns/codes.ts'
-import { isFailure, isTimeout, type Member } from './member.ts'
+import { type Asker, isFailure, isTimeout, type Member } from './member.ts'
 import type { Answer, Outcome, Query, Resolver } from './resolver.ts'
-import { type Choice, STRATEGIES, type Strategy } from './strategy.ts'
+import { STRATEGIES, type Strategy } from './strategy.ts'
 
 /** A question that nobody answers in this time has failed: clients ask again after about as long (dns §9.10). */
 const ANSWER_MS_MAX = 5_000
@@ -29,71 +29,94 @@ export function createPool(
         return failureAnswer(query, members[0]!.lastFailure, 'all upstreams are down: ')
       }
       const { inOrder, atOnce } = STRATEGIES[strategy](up, random)
-      const lastResort = up.length === members.length ? [] : members.filter((member) => member.isDown)
-      const deadlineMs = Math.min(query.deadlineMs, clock.monotonicMs() + ANSWER_MS_MAX)
-      return new Race({ inOrder: [...inOrder, ...lastResort], atOnce }, { ...query, deadlineMs }, signal, clock).run()
+      const candidates =
+        up.length === members.length ? inOrder : [...inOrder, ...members.filter(({ isDown }) => isDown)]
+      const latestMs = clock.monotonicMs() + ANSWER_MS_MAX
+      const bounded = query.deadlineMs <= latestMs ? query : { ...query, deadlineMs: latestMs }
+      return new Promise((settle) => new Race(candidates, bounded, signal, clock, settle).start(atOnce))
     },
   }
 }
 
 /** One question on its way through the members of a pool. */
-class Race {
-  readonly #choice: Choice
+class Race implements Asker {
+  readonly #candidates: readonly Member[]
   readonly #query: Query
   readonly #signal: AbortSignal
   readonly #clock: Clock
+  readonly #settle: (outcome: Outcome) => void
+  #isOver = false
   #next = 0
   #running = 0
-  #settle: ((outcome: Outcome) => void) | undefined
   /** The last answer that was of no use, given when nobody does better. */
   #refusal: Outcome | undefined
-  #reason: unknown = new Fault('UPSTREAM_TIMEOUT', 'no upstream was asked in time')
+  /** Why the last one failed. */
+  #reason: unknown
 
-  constructor(choice: Choice, query: Query, signal: AbortSignal, clock: Clock) {
-    this.#choice = choice
+  constructor(
+    candidates: readonly Member[],
+    query: Query,
+    signal: AbortSignal,
+    clock: Clock,
+    settle: (outcome: Outcome) => void,
+  ) {
+    this.#candidates = candidates
     this.#query = query
     this.#signal = signal
     this.#clock = clock
+    this.#settle = settle
   }
 
-  run(): Promise<Outcome> {
-    return new Promise((settle) => {
-      this.#settle = settle
-      for (let count = 0; count < this.#choice.atOnce; count++) this.#askNext()
-      this.#endIfOver()
-    })
+  start(atOnce: number): void {
+    for (let count = 0; count < atOnce; count++) this.#askNext()
+    this.#endIfNobodyIsAsked()
+  }
+
+  answered(outcome: Outcome): void {
+    if (isFailure(outcome)) this.#refusal = outcome
+    else this.#end(outcome)
+    this.#goOn()
+  }
+
+  failed(error: unknown): void {
+    this.#reason = error
+    this.#goOn()
+  }
+
+  slow(): void {
+    this.#askNext()
+  }
+
+  #goOn(): void {
+    this.#running--
+    this.#askNext()
+    this.#endIfNobodyIsAsked()
   }
 
   #askNext(): void {
-    const member = this.#choice.inOrder[this.#next]
-    if (!this.#settle || !member || this.#signal.aborted) return
+    const member = this.#candidates[this.#next]
+    if (this.#isOver || !member || this.#signal.aborted) return
     if (this.#clock.monotonicMs() >= this.#query.deadlineMs) return
     this.#next++
     this.#running++
-    void this.#ask(member)
+    member.ask(this.#query, this.#signal, this)
   }
 
-  async #ask(member: Member): Promise<void> {
-    try {
-      const outcome = await member.ask(this.#query, this.#signal, () => this.#askNext())
-      if (isFailure(outcome)) this.#refusal = outcome
-      else this.#end(outcome)
-    } catch (error) {
-      this.#reason = error
-    }
-    this.#running--
-    this.#askNext()
-    this.#endIfOver()
-  }
-
-  #endIfOver(): void {
-    if (this.#running === 0) this.#end(this.#refusal ?? failureAnswer(this.#query, this.#reason))
+  #endIfNobodyIsAsked(): void {
+    if (this.#running > 0 || this.#isOver) return
+    this.#end(this.#refusal ?? failureAnswer(this.#query, this.#reason ?? nobodyAsked()))
   }
 
   #end(outcome: Outcome): void {
-    this.#settle?.(outcome)
-    this.#settle = undefined
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#settle(outcome)
   }
+}
+
+/** Made when it is needed: an error costs more than the rest of a question, because of its stack. */
+function nobodyAsked(): Fault {
+  return new Fault('UPSTREAM_TIMEOUT', 'no upstream was asked in time')
 }
 
 function failureAnswer(query: Query, reason: unknown, prefix = ''): Answer {

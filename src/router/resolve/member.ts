@@ -85,11 +85,6 @@ export class Member {
     return this.#refusal !== undefined || (this.#failuresInARow >= FAILURES_UNTIL_DOWN && this.#isCertain)
   }
 
-  /** It must not be asked, not even when all others are down. */
-  get isRefused(): boolean {
-    return this.#refusal !== undefined
-  }
-
   /** Why the last question or probe failed. */
   get lastFailure(): unknown {
     return this.#refusal ?? this.#lastFailure

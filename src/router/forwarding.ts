@@ -69,7 +69,8 @@ const memberOf = ({ member }: Entry): Member => member
 
 /** Throws UPSTREAM_LOOP when an upstream is one of our own listeners. */
 export async function createForwarding(
-  config: Pick<RouterConfig, 'upstreams' | 'resolution' | 'listen'> & {
+  config: Pick<RouterConfig, 'upstreams' | 'resolution'> & {
+    readonly listen: Pick<RouterConfig['listen'], 'do53' | 'dot' | 'doh'>
     readonly bootstrap?: readonly UpstreamAddress[]
   },
   context: ForwardingContext,

@@ -40,14 +40,14 @@ export interface ResolvingContext {
   readonly log: Log
   readonly presence: () => Presence
   /** False while the wall clock must be wrong: dates are not judged then. */
-  readonly isClockTrusted: () => boolean
+  readonly isClockTrusted?: () => boolean
   /** What is replaced; it goes on answering meanwhile. */
   readonly former?: Resolving
 }
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence, isClockTrusted, former }: ResolvingContext,
+  { clock, log, presence, isClockTrusted = () => true, former }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
   const settings = digestOf(settingsOfAnswers(config))

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { cacheKey } from '../../../src/router/resolve/cache.ts'
+import { cacheKey } from '../../../src/router/resolve/cache/key.ts'
 import { groupFinder, withClientGroups } from '../../../src/router/resolve/client-group.ts'
 import type { Client, Query } from '../../../src/router/resolve/resolver.ts'
 import { queryOf, queryWire, resolverOf } from '../../support/query.ts'

@@ -10,7 +10,8 @@ import { DNSSEC_SETTINGS, type DnssecConfig, dnssecConfigOf } from './settings/d
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
 import { LOCAL_SETTINGS, type LocalConfig, localConfigOf } from './settings/local.ts'
-import { UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
+import { RESOLUTION_SETTINGS, type ResolutionConfig, resolutionConfigOf } from './settings/resolution.ts'
+import { routedDomainsOf, UPSTREAMS_SETTINGS, type UpstreamConfig, upstreamsConfigOf } from './settings/upstreams.ts'
 import { settingsFiles } from './settings/values.ts'
 
 /**
@@ -24,6 +25,7 @@ export const ROUTER_SETTINGS = section('settings of the router', {
   listen: LISTEN_SETTINGS,
   access: ACCESS_SETTINGS,
   upstreams: UPSTREAMS_SETTINGS,
+  resolution: RESOLUTION_SETTINGS,
   cache: CACHE_SETTINGS,
   dnssec: DNSSEC_SETTINGS,
   local: LOCAL_SETTINGS,
@@ -37,6 +39,9 @@ export interface RouterConfig {
   readonly listen: ListenConfig
   readonly access: AccessConfig
   readonly upstreams: readonly UpstreamConfig[]
+  /** Of `upstreams`: what lies below these names is private. */
+  readonly routedDomains: readonly string[]
+  readonly resolution: ResolutionConfig
   readonly cache: CacheConfig
   readonly dnssec: DnssecConfig
   readonly local: LocalConfig
@@ -47,13 +52,16 @@ export interface RouterConfig {
 export async function loadRouterConfig(file: string, overrides: readonly Override[] = []): Promise<RouterConfig> {
   const settings = parseSettings(ROUTER_SETTINGS, await readSettingsFile(file), file, overrides)
   const files = settingsFiles(dirname(file))
+  const upstreams = await upstreamsConfigOf(settings.upstreams, files)
   return {
     state: files.at(settings.state),
     log: settings.log,
     identity: await identityConfigOf(settings.identity, files),
     listen: settings.listen,
     access: settings.access,
-    upstreams: await upstreamsConfigOf(settings.upstreams, files),
+    upstreams,
+    routedDomains: routedDomainsOf(upstreams),
+    resolution: resolutionConfigOf(settings.resolution),
     cache: cacheConfigOf(settings.cache),
     dnssec: await dnssecConfigOf(settings.dnssec, files),
     local: await localConfigOf(settings.local, files),

@@ -14,7 +14,9 @@ export interface KeptCache {
   readonly settings: Uint8Array
   /** How many chains use it. */
   readonly chains: { count: number }
-  /** By each chain when it ends: the last one writes the file. */
+  /** By each chain that begins. */
+  hold(): void
+  /** By each chain that ends: the last one writes the file. */
   release(): Promise<void>
 }
 
@@ -31,11 +33,11 @@ export async function keepCache(
   else if (saved.bytesMax > 0) await loadCache(cache, saved)
   else await discardCache(saved.path)
   const chains = former?.chains ?? { count: 0 }
-  chains.count++
   return {
     cache,
     settings,
     chains,
+    hold: () => void chains.count++,
     async release() {
       if (--chains.count === 0 && saved.bytesMax > 0) await saveCache(cache, saved)
     },

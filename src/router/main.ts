@@ -11,6 +11,7 @@ import { systemAnchors } from '../net/tls.ts'
 import { fromPem } from '../pki/certificate.ts'
 import { lockDirectory } from '../store/file.ts'
 import { createOperations } from './admin/operations.ts'
+import { createClockTrust } from './clock-trust.ts'
 import type { RouterConfig } from './config.ts'
 import { derivePresence } from './discovery/derive.ts'
 import type { Presence } from './discovery/presence.ts'
@@ -64,7 +65,9 @@ export async function runRouter(
       presence = derive()
     }
 
-    let resolving = await createResolving(config, { ...context, presence: () => presence })
+    const { isTrusted: isClockTrusted } = await createClockTrust(clock, config.state)
+    const surroundings = { ...context, presence: () => presence, isClockTrusted }
+    let resolving = await createResolving(config, surroundings)
     started.push({ stop: () => resolving.stop() })
     await listening.apply(config.listen)
     started.push(listening)
@@ -77,7 +80,7 @@ export async function runRouter(
 
     /** The new settings hold whole, or not at all. */
     const apply = async (next: RouterConfig): Promise<void> => {
-      const successor = await createResolving(next, { ...context, presence: () => presence, former: resolving })
+      const successor = await createResolving(next, { ...surroundings, former: resolving })
       try {
         await listening.apply(next.listen)
       } catch (error) {

@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
 import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
+import { createForwarding, type UpstreamStatus } from './forwarding.ts'
 import { type KeptCache, keepCache } from './kept-cache.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
 import type { CacheStatus } from './resolve/cache.ts'
@@ -13,11 +14,9 @@ import { withoutUnaskedDnssec } from './resolve/dnssec-records.ts'
 import { withFixedAnswers } from './resolve/fixed.ts'
 import { withGuard } from './resolve/guard.ts'
 import { createLocal, type LocalStatus } from './resolve/local.ts'
-import { createPool, type UpstreamStatus } from './resolve/pool.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { TrustAnchors } from './resolve/validation/anchors.ts'
 import { type Validation, type ValidationStatus, withValidation } from './resolve/validation/layer.ts'
-import { createUpstream } from './upstream/url.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
@@ -39,31 +38,34 @@ export interface ResolvingContext {
   readonly clock: Clock
   readonly log: Log
   readonly presence: () => Presence
-  /** Is the wall clock right, as far as anyone knows? Signatures are judged only then. */
-  readonly isClockTrusted?: () => boolean
+  /** False while the wall clock must be wrong: dates are not judged then. */
+  readonly isClockTrusted: () => boolean
   /** What is replaced; it goes on answering meanwhile. */
   readonly former?: Resolving
 }
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence, former, isClockTrusted = () => clock.nowMs() >= CLOCK_MS_MIN }: ResolvingContext,
+  { clock, log, presence, former, isClockTrusted }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
   const stopping = new AbortController()
-  const pool = createPool(
-    config.upstreams.map((upstream) => createUpstream(upstream.address, upstream.trust)),
-    context,
-  )
-  const local = await createLocal({ ...config.local, askedUpstream: config.local.forward }, { ...context, presence })
   const kept = await keepCache(config, { ...context, former: former?.kept })
   const { cache } = kept
+  const forwarding = await createForwarding(config, {
+    ...context,
+    isClockTrusted,
+    onRecovery: () => cache.flushFailures(),
+  })
+  const askedUpstream = [...config.local.forward, ...config.routedDomains]
+  const local = await createLocal({ ...config.local, askedUpstream }, { ...context, presence })
   const validation = config.dnssec.validate
     ? await openValidation(config, { ...context, isClockTrusted }, () => flushCache(cache))
     : undefined
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
+      ...forwarding.layers, // clients with upstreams of their own
       withFixedAnswers(), // class CH, ANY by UDP
       local.layer, // what we know ourselves, online or off
       cache.layer,
@@ -71,13 +73,14 @@ export async function createResolving(
       withDedup(), // one flight per question
       ...(validation ? [validation.layer] : []), // what is signed must be right
     ],
-    pool.resolver,
+    forwarding.resolver,
   )
   const looking = validation?.run(stopping.signal)
+  kept.hold()
   return {
     resolver,
     status: () => ({
-      upstreams: pool.status(),
+      upstreams: forwarding.status(),
       cache: cache.status(),
       ...(validation ? { dnssec: validation.status() } : {}),
     }),
@@ -89,10 +92,16 @@ export async function createResolving(
       },
       'cache-stats': async () => cacheStats(cache),
       'local-show': async () => ({ hosts: local.hosts() }) satisfies LocalStatus,
+      upstreams: async () => forwarding.status(),
+      'upstreams-reset': async () => {
+        forwarding.reset('asked for')
+        return forwarding.status()
+      },
     },
     kept,
     stop: async () => {
       stopping.abort()
+      forwarding.stop()
       await looking
       await local.stop()
       await kept.release()
@@ -100,8 +109,6 @@ export async function createResolving(
   }
 }
 
-/** A clock before this release has not been set since the power came back. */
-const CLOCK_MS_MIN = Date.UTC(2026, 10, 1)
 const ANCHORS_FILE = 'trust-anchors.json'
 
 async function openValidation(

@@ -84,6 +84,11 @@ describe('a good file', () => {
       },
       dnssec: { validate: false, anchors: [expect.anything(), expect.anything()], negative: [] },
       local: { domain: 'home.arpa', zones: [], hostFiles: [], forward: [] },
+      routedDomains: [],
+      resolution: {
+        strategy: 'failover',
+        ntpNames: [0, 1, 2, 3].map((number) => `${number}.openwrt.pool.ntp.org`),
+      },
       advertise: { ddr: 'auto' },
     })
   })
@@ -132,6 +137,21 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
     expect(config.upstreams[1]?.address.endpoints).toEqual([{ host: '2001:db8::53', port: 443 }])
   })
 
+  it('upstreams may be for some domains and clients; the domains are listed once', async () => {
+    const config = await load(`${SMALLEST}    ddr: verified
+  - { url: udp://10.0.0.53, for: [Corp.Example, 10.in-addr.arpa] }
+  - { url: udp://10.0.0.54, for: [corp.example, lan], clients: [192.168.1.64/26] }
+resolution: { strategy: fastest, ntp-names: [ntp.example] }
+`)
+    expect(config.upstreams.map(({ domains, clients, ddr }) => [domains, clients, ddr])).toEqual([
+      [undefined, undefined, 'verified'],
+      [['corp.example', '10.in-addr.arpa'], undefined, undefined],
+      [['corp.example', 'lan'], ['192.168.1.64/26'], undefined],
+    ])
+    expect(config.routedDomains).toEqual(['corp.example', '10.in-addr.arpa', 'lan'])
+    expect(config.resolution).toEqual({ strategy: 'fastest', ntpNames: ['ntp.example'] })
+  })
+
   it('is overruled by --set', async () => {
     const config = await load(SMALLEST, [
       set('listen.dot', '["127.0.0.1:0"]'),
@@ -160,6 +180,23 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
 })
 
 describe('a bad file', () => {
+  it('says what is wrong with routes', async () => {
+    const text = SMALLEST.replace('  - url: udp://192.0.2.53\n', '')
+    expect(await problemsOf(`${text}  - { url: udp://10.0.0.53, for: [.] }\n`)).toEqual([
+      'hearth.yaml:7:35 upstreams.0.for.0: "." is every name (leave `for` out: an upstream without it is asked for all other names)',
+    ])
+    expect(
+      await problemsOf(
+        `${text}  - { url: udp://10.0.0.53, for: [lan] }\n  - { url: udp://10.0.0.54, clients: [192.168.3.0/24] }\n`,
+      ),
+    ).toEqual([
+      'hearth.yaml:7:5 upstreams.0: every upstream has `for` or `clients`, so nobody would answer the other names and clients (add an upstream without them)',
+    ])
+    expect(await problemsOf(`${text}  - { url: tls://192.0.2.53, ddr: verified }\n`)).toEqual([
+      'hearth.yaml:7:35 upstreams.0.ddr: tls:// is encrypted already (remove the line)',
+    ])
+  })
+
   it('lists every problem with line and column', async () => {
     const text = `identity:
   name: cpe

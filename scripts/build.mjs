@@ -24,6 +24,9 @@ const withoutUnused = {
   },
 }
 
+// The clock of a router cannot be right before this moment. SOURCE_DATE_EPOCH makes builds repeatable.
+const builtMs = process.env.SOURCE_DATE_EPOCH ? Number(process.env.SOURCE_DATE_EPOCH) * 1000 : Date.now()
+
 const common = {
   plugins: [withoutUnused],
   bundle: true,
@@ -35,7 +38,10 @@ const common = {
   legalComments: 'none',
   logLevel: 'warning',
   banner: { js: banner },
-  define: { 'process.env.HEARTH_VERSION': JSON.stringify(version) },
+  define: {
+    'process.env.HEARTH_VERSION': JSON.stringify(version),
+    'process.env.HEARTH_BUILT_MS': JSON.stringify(String(builtMs)),
+  },
   external: ['pg-native', '@electric-sql/pglite', '@electric-sql/pglite/node-postgres'],
 }
 

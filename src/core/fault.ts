@@ -17,10 +17,11 @@ export const FAULTS = {
   STATE_LOCKED: 'another instance uses this state directory; stop it first, or give this one its own directory',
   STATE_DAMAGED: 'move the named file away; the program makes or fetches a new one at the next start',
   NOT_RUNNING: 'start the daemon first (`hearth run --config FILE`), or name its socket with --socket PATH',
-  UPSTREAM_TIMEOUT: 'check the WAN link; `hearth status` shows which upstream stopped answering',
+  UPSTREAM_TIMEOUT: 'check the WAN link; `hearth upstreams` shows which one stopped answering',
   UPSTREAM_UNREACHABLE: 'check the WAN link and the upstream address in the settings file',
   UPSTREAM_UNTRUSTED:
     'the upstream showed a certificate we must not accept; check its name and pins in the settings, and the clock',
+  UPSTREAM_LOOP: 'name another upstream under `upstreams:`; questions to ourselves would come back for ever',
   UPSTREAM_BROKEN: 'the upstream spoke DNS wrongly; try another upstream',
   ACME_UNREACHABLE: 'check that the ACME server is up and that its address and trust anchor in the settings are right',
   ACME_REFUSED: 'the ACME server refused the request; its own words are in the message',

@@ -92,11 +92,16 @@ export function findOption(edns: EdnsView, code: number): Uint8Array | undefined
 
 /** As findOption, without making a view of the data. */
 export function hasOption(edns: EdnsView, code: number): boolean {
+  return optionLength(edns, code) >= 0
+}
+
+/** Octets of data of the first option with this code; -1 without one. */
+export function optionLength(edns: EdnsView, code: number): number {
   const { wire, optionsEnd } = edns
   for (let at = edns.optionsOffset; at < optionsEnd; at += OPTION_HEADER_BYTES + uint16(wire, at + 2)) {
-    if (uint16(wire, at) === code) return true
+    if (uint16(wire, at) === code) return uint16(wire, at + 2)
   }
-  return false
+  return -1
 }
 
 /** Every option, in order, in place. */

@@ -1,7 +1,8 @@
-import { OPCODE, RCODE } from './codes.ts'
-import { writeOpt } from './edns.ts'
+import { EDNS_OPTION, OPCODE, RCODE } from './codes.ts'
+import { isCookieLength } from './cookie.ts'
+import { type EdnsOption, type EdnsView, hasOption, type OptFields, optBytes, optionLength, writeOpt } from './edns.ts'
 import { MessageView } from './view.ts'
-import { HEADER_BYTES, putUint16, uint16 } from './wire.ts'
+import { HEADER_BYTES, putUint16 } from './wire.ts'
 
 /** What a listener does with bytes that arrived: resolve them, send the reply, or send nothing. */
 export type Examined =
@@ -11,7 +12,6 @@ export type Examined =
 
 /** The size we announce in the OPT record of an error reply. */
 const UDP_SIZE = 1232
-const BADVERS_UPPER_BITS = RCODE.BADVERS >> 4
 const DROP: Examined = { kind: 'drop' }
 
 /**
@@ -25,32 +25,59 @@ export function examineQuery(wire: Uint8Array): Examined {
   if (((wire[2]! >> 3) & 0x0f) !== OPCODE.QUERY) return refuse(wire, view, RCODE.NOTIMP)
   // Exactly one question (RFC 9619 §4), and nothing behind the counted records.
   if (!view || view.questionCount !== 1 || view.messageEnd !== wire.length) return refuse(wire, view, RCODE.FORMERR)
-  if (view.hasEdns && view.edns!.version > 0) return refuse(wire, view, RCODE.BADVERS)
-  return { kind: 'query', view }
+  const { edns } = view
+  if (!edns) return { kind: 'query', view }
+  if (edns.version > 0) return refuse(wire, view, RCODE.BADVERS)
+  return isCookieWellFormed(edns) ? { kind: 'query', view } : refuse(wire, view, RCODE.FORMERR)
+}
+
+/** No COOKIE option, or one of a length it may have (RFC 7873 §5.2.2). */
+function isCookieWellFormed(edns: EdnsView): boolean {
+  const length = optionLength(edns, EDNS_OPTION.COOKIE)
+  return length < 0 || isCookieLength(length)
+}
+
+/**
+ * The OPT record of a query that asks for nothing but a server cookie: no question, no records, a COOKIE option
+ * (RFC 7873 §5.4). `examineQuery` calls it an error; a listener that hands out cookies answers it with `cookieReply`.
+ */
+export function asksForCookie(wire: Uint8Array): EdnsView | undefined {
+  const view = wire.length < HEADER_BYTES ? undefined : MessageView.over(wire)
+  if (!view || view.isResponse || view.opcode !== OPCODE.QUERY || view.questionCount > 0) return undefined
+  if (view.answerCount > 0 || view.authorityCount > 0 || view.messageEnd !== wire.length) return undefined
+  const { edns } = view
+  if (!edns || edns.version > 0 || !hasOption(edns, EDNS_OPTION.COOKIE) || !isCookieWellFormed(edns)) return undefined
+  return edns
+}
+
+/** The reply to `asksForCookie`: no question, the cookie, and BADCOOKIE when the one sent along was bad. */
+export function cookieReply({ wire, dnssecOk }: EdnsView, cookie: EdnsOption, verdict: 'good' | 'bad'): Uint8Array {
+  const rcode = verdict === 'good' ? RCODE.NOERROR : RCODE.BADCOOKIE
+  return replyWith(wire, HEADER_BYTES, rcode, { udpSize: UDP_SIZE, dnssecOk, options: [cookie] })
 }
 
 function refuse(wire: Uint8Array, view: MessageView | undefined, rcode: number): Examined {
   return { kind: 'error', reply: errorReply(wire, view, rcode) }
 }
 
-/** Id, opcode, RD and CD come back; the question too when there is exactly one, and an OPT for an OPT (RFC 6891 §6.1.1). */
+/** The question comes back when there is exactly one, and then an OPT for an OPT (RFC 6891 §6.1.1). */
 function errorReply(wire: Uint8Array, view: MessageView | undefined, rcode: number): Uint8Array {
-  const echoed = view?.questionCount === 1 ? view : undefined
-  const questionEnd = echoed?.questionEnd ?? HEADER_BYTES
-  const hasEdns = echoed?.hasEdns === true
-  const reply = new Uint8Array(questionEnd + (hasEdns ? OPT_BYTES : 0))
+  if (view?.questionCount !== 1) return replyWith(wire, HEADER_BYTES, rcode, undefined)
+  const { edns } = view
+  // DO is copied (RFC 3225 §3); no option of the query is.
+  return replyWith(wire, view.questionEnd, rcode, edns && { udpSize: UDP_SIZE, dnssecOk: edns.dnssecOk })
+}
+
+/** Id, opcode, RD, CD and question come back; the upper bits of the rcode go into the OPT record (RFC 6891 §6.1.3). */
+function replyWith(wire: Uint8Array, questionEnd: number, rcode: number, opt: OptFields | undefined): Uint8Array {
+  const reply = new Uint8Array(questionEnd + (opt ? optBytes(opt, questionEnd) : 0))
   reply.set(wire.subarray(0, questionEnd))
   reply[2] = 0x80 | (wire[2]! & 0x79)
   reply[3] = 0x80 | (wire[3]! & 0x10) | (rcode & 0x0f)
-  putUint16(reply, 4, echoed ? uint16(wire, 4) : 0)
+  putUint16(reply, 4, questionEnd > HEADER_BYTES ? 1 : 0)
   putUint16(reply, 6, 0)
   putUint16(reply, 8, 0)
-  putUint16(reply, 10, hasEdns ? 1 : 0)
-  if (hasEdns) {
-    const extendedRcode = rcode === RCODE.BADVERS ? BADVERS_UPPER_BITS : 0
-    writeOpt(reply, questionEnd, { udpSize: UDP_SIZE, extendedRcode })
-  }
+  putUint16(reply, 10, opt ? 1 : 0)
+  if (opt) writeOpt(reply, questionEnd, { ...opt, extendedRcode: rcode >> 4 })
   return reply
 }
-/** An OPT record without options. */
-const OPT_BYTES = 11

@@ -13,6 +13,7 @@ export class MessageView {
   /** What walking the records found out; the walk happens once, when first asked for. */
   #end = NOT_WALKED
   #optStart = NO_OPT
+  #edns: EdnsView | undefined
   #signed = false
 
   private constructor(wire: Uint8Array, questionEnd: number) {
@@ -126,7 +127,7 @@ export class MessageView {
   }
   /** Undefined when there is no OPT record, or `messageEnd` is -1. */
   get edns(): EdnsView | undefined {
-    return this.messageEnd < 0 || this.#optStart === NO_OPT ? undefined : readEdns(this.wire, this.#optStart)
+    return this.hasEdns ? (this.#edns ??= readEdns(this.wire, this.#optStart)) : undefined
   }
   /** The DO bit (RFC 3225 §3), without making an EdnsView. */
   get dnssecOk(): boolean {

@@ -6,11 +6,15 @@ import { readSettingsFile } from '../store/settings-file.ts'
 import { ACCESS_SETTINGS, type AccessConfig } from './settings/access.ts'
 import { ADVERTISE_SETTINGS, type AdvertiseConfig } from './settings/advertise.ts'
 import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cache.ts'
+import { DNSSEC_SETTINGS, type DnssecConfig, dnssecConfigOf } from './settings/dnssec.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
+import { LOCAL_SETTINGS, type LocalConfig, localConfigOf } from './settings/local.ts'
+import { RESOLUTION_SETTINGS, type ResolutionConfig, resolutionConfigOf } from './settings/resolution.ts'
 import {
   BOOTSTRAP_SETTINGS,
   checkBootstrap,
+  routedDomainsOf,
   UPSTREAMS_SETTINGS,
   type UpstreamConfig,
   upstreamsConfigOf,
@@ -30,7 +34,10 @@ const sections = section('settings of the router', {
   access: ACCESS_SETTINGS,
   upstreams: UPSTREAMS_SETTINGS,
   bootstrap: BOOTSTRAP_SETTINGS,
+  resolution: RESOLUTION_SETTINGS,
   cache: CACHE_SETTINGS,
+  dnssec: DNSSEC_SETTINGS,
+  local: LOCAL_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
 
@@ -44,7 +51,12 @@ export interface RouterConfig {
   readonly access: AccessConfig
   readonly upstreams: readonly UpstreamConfig[]
   readonly bootstrap: readonly UpstreamAddress[]
+  /** Of `upstreams`: what lies below these names is private. */
+  readonly routedDomains: readonly string[]
+  readonly resolution: ResolutionConfig
   readonly cache: CacheConfig
+  readonly dnssec: DnssecConfig
+  readonly local: LocalConfig
   readonly advertise: AdvertiseConfig
 }
 
@@ -52,15 +64,20 @@ export interface RouterConfig {
 export async function loadRouterConfig(file: string, overrides: readonly Override[] = []): Promise<RouterConfig> {
   const settings = parseSettings(ROUTER_SETTINGS, await readSettingsFile(file), file, overrides)
   const files = settingsFiles(dirname(file))
+  const upstreams = await upstreamsConfigOf(settings.upstreams, files)
   return {
     state: files.at(settings.state),
     log: settings.log,
     identity: await identityConfigOf(settings.identity, files),
     listen: settings.listen,
     access: settings.access,
-    upstreams: await upstreamsConfigOf(settings.upstreams, files),
+    upstreams,
     bootstrap: settings.bootstrap,
+    routedDomains: routedDomainsOf(upstreams),
+    resolution: resolutionConfigOf(settings.resolution),
     cache: cacheConfigOf(settings.cache),
+    dnssec: await dnssecConfigOf(settings.dnssec, files),
+    local: await localConfigOf(settings.local, files),
     advertise: settings.advertise,
   }
 }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
+import { addressSet } from '../net/address-set.ts'
 import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import type { TlsMaterial } from '../net/tls.ts'
@@ -10,12 +11,14 @@ import { systemAnchors } from '../net/tls.ts'
 import { fromPem } from '../pki/certificate.ts'
 import { lockDirectory } from '../store/file.ts'
 import { createOperations } from './admin/operations.ts'
+import { createClockTrust } from './clock-trust.ts'
 import type { RouterConfig } from './config.ts'
 import { derivePresence } from './discovery/derive.ts'
 import type { Presence } from './discovery/presence.ts'
 import { delegatedIssuer } from './identity/issuers/delegated.ts'
 import { IdentityManager } from './identity/manager.ts'
-import { ANSWER_MS_MAX } from './listen/listener.ts'
+import { serverCookies } from './listen/cookies.ts'
+import { ANSWER_MS_MAX, type ListenerContext } from './listen/listener.ts'
 import { Listening } from './listening.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { createResolving } from './resolving.ts'
@@ -47,7 +50,14 @@ export async function runRouter(
       id: 'chain',
       resolve: (query, abandoned) => resolving.resolver.resolve(query, abandoned),
     }
-    const listening = new Listening(context, chain, material)
+    let mayConnect = addressSet(config.access.allow)
+    const listenerContext: ListenerContext = {
+      ...context,
+      cookies: serverCookies(clock),
+      admit: (address) => mayConnect(address),
+      connections: () => ({ max: config.listen.connections, maxPerClient: config.listen['connections-per-client'] }),
+    }
+    const listening = new Listening(listenerContext, chain, material)
     const derive = (): Presence =>
       derivePresence({ name: config.identity.name, ...config.advertise }, listening.listeners, identity.identity)
     let presence = derive()
@@ -55,7 +65,9 @@ export async function runRouter(
       presence = derive()
     }
 
-    let resolving = await createResolving(config, { ...context, presence: () => presence })
+    const { isTrusted: isClockTrusted } = await createClockTrust(clock, config.state)
+    const surroundings = { ...context, presence: () => presence, isClockTrusted }
+    let resolving = await createResolving(config, surroundings)
     started.push({ stop: () => resolving.stop() })
     await listening.apply(config.listen)
     started.push(listening)
@@ -68,7 +80,7 @@ export async function runRouter(
 
     /** The new settings hold whole, or not at all. */
     const apply = async (next: RouterConfig): Promise<void> => {
-      const successor = await createResolving(next, { ...context, presence: () => presence, former: resolving })
+      const successor = await createResolving(next, { ...surroundings, former: resolving })
       try {
         await listening.apply(next.listen)
       } catch (error) {
@@ -80,6 +92,7 @@ export async function runRouter(
       const former = resolving
       config = { ...next, state: config.state, identity: config.identity }
       resolving = successor
+      mayConnect = addressSet(config.access.allow)
       log.level = config.log
       refresh()
       // What it was asked, it still answers; nobody waits longer than that.

@@ -1,26 +1,32 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { equalBytes } from '../core/bytes.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Log } from '../core/log.ts'
 import type { OperationTable } from '../net/operations.ts'
 import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
+import { createForwarding, type UpstreamStatus } from './forwarding.ts'
+import { type KeptCache, keepCache } from './kept-cache.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
-import { discardCache, loadCache, saveCache } from './resolve/cache/saved.ts'
-import { type Cache, type CacheStatus, withCache } from './resolve/cache.ts'
+import type { CacheStatus } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
+import { withoutUnaskedDnssec } from './resolve/dnssec-records.ts'
+import { withFixedAnswers } from './resolve/fixed.ts'
 import { withGuard } from './resolve/guard.ts'
-import { withLocal } from './resolve/local.ts'
-import { createPool, type UpstreamStatus } from './resolve/pool.ts'
+import { createLocal, type LocalStatus } from './resolve/local.ts'
 import type { Resolver } from './resolve/resolver.ts'
-import { createUpstream } from './upstream/upstream.ts'
+import { TrustAnchors } from './resolve/validation/anchors.ts'
+import { type Validation, type ValidationStatus, withValidation } from './resolve/validation/layer.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
   readonly resolver: Resolver
-  status(): { readonly upstreams: readonly UpstreamStatus[]; readonly cache: CacheStatus }
+  status(): {
+    readonly upstreams: readonly UpstreamStatus[]
+    readonly cache: CacheStatus
+    /** Absent while `dnssec.validate` is off. */
+    readonly dnssec?: ValidationStatus
+  }
   /** What people may ask of it; main.ts adds what belongs to the daemon. */
   readonly operations: OperationTable
   /** For its successor. */
@@ -28,71 +34,90 @@ export interface Resolving {
   stop(): Promise<void>
 }
 
-interface KeptCache {
-  readonly cache: Cache
-  /** SHA-256 of the settings the answers depend on. */
-  readonly settings: Uint8Array
-  /** How many chains are in use, this one and those it replaced or that replace it: the last to stop saves its answers. */
-  readonly chains: { count: number }
-}
-
 export interface ResolvingContext {
   readonly clock: Clock
   readonly log: Log
   readonly presence: () => Presence
+  /** False while the wall clock must be wrong: dates are not judged then. */
+  readonly isClockTrusted: () => boolean
   /** What is replaced; it goes on answering meanwhile. */
   readonly former?: Resolving
 }
 
 export async function createResolving(
   config: RouterConfig,
-  { clock, log, presence, former }: ResolvingContext,
+  { clock, log, presence, former, isClockTrusted }: ResolvingContext,
 ): Promise<Resolving> {
   const context = { clock, log }
-  const bootstrap = config.bootstrap.map((address) => createUpstream(address))
-  const pool = createPool(
-    config.upstreams.map((upstream) => createUpstream(upstream.address, { ...upstream, bootstrap })),
-    context,
-  )
-  const settings = digestOf(settingsOfAnswers(config))
-  const isSame = former !== undefined && equalBytes(former.kept.settings, settings)
-  const cache = isSame ? former.kept.cache : withCache({ ...config.cache, ...context })
-  const saved = { path: join(config.state, 'cache.bin'), bytesMax: config.cache.persistBytesMax, settings, ...context }
-  if (former) cache.flushFailures()
-  else if (saved.bytesMax > 0) await loadCache(cache, saved)
-  else await discardCache(saved.path)
-  const chains = former?.kept.chains ?? { count: 0 }
-  chains.count++
+  const stopping = new AbortController()
+  const kept = await keepCache(config, { ...context, former: former?.kept })
+  const { cache } = kept
+  const forwarding = await createForwarding(config, {
+    ...context,
+    isClockTrusted,
+    onRecovery: () => cache.flushFailures(),
+  })
+  const askedUpstream = [...config.local.forward, ...config.routedDomains]
+  const local = await createLocal({ ...config.local, askedUpstream }, { ...context, presence })
+  const validation = config.dnssec.validate
+    ? await openValidation(config, { ...context, isClockTrusted }, () => flushCache(cache))
+    : undefined
   const resolver = chainOf(
     [
       withGuard(config.access.allow), // who may ask at all
-      withLocal(presence), // what we know ourselves, online or off
+      ...forwarding.layers, // clients with upstreams of their own
+      withFixedAnswers(), // class CH, ANY by UDP
+      local.layer, // what we know ourselves, online or off
       cache.layer,
+      withoutUnaskedDnssec(), // RRSIG and NSEC for those who set DO
       withDedup(), // one flight per question
+      ...(validation ? [validation.layer] : []), // what is signed must be right
     ],
-    pool.resolver,
+    forwarding.resolver,
   )
+  const looking = validation?.run(stopping.signal)
+  kept.hold()
   return {
     resolver,
-    status: () => ({ upstreams: pool.status(), cache: cache.status() }),
+    status: () => ({
+      upstreams: forwarding.status(),
+      cache: cache.status(),
+      ...(validation ? { dnssec: validation.status() } : {}),
+    }),
     operations: {
       'cache-show': async ({ name }: { name: string }) => ({ answers: showCache(cache, name, clock.monotonicMs()) }),
-      'cache-flush': async ({ name }: { name?: string }) => ({ removed: flushCache(cache, name) }),
+      'cache-flush': async ({ name }: { name?: string }) => {
+        validation?.forget()
+        return { removed: flushCache(cache, name) }
+      },
       'cache-stats': async () => cacheStats(cache),
+      'local-show': async () => ({ hosts: local.hosts() }) satisfies LocalStatus,
+      upstreams: async () => forwarding.status(),
+      'upstreams-reset': async () => {
+        forwarding.reset('asked for')
+        return forwarding.status()
+      },
     },
-    kept: { cache, settings, chains },
+    kept,
     stop: async () => {
-      if (--chains.count === 0 && saved.bytesMax > 0) await saveCache(cache, saved)
+      stopping.abort()
+      forwarding.stop()
+      await looking
+      await local.stop()
+      await kept.release()
     },
   }
 }
 
-/** All but what has no say in what the layers below the cache answer. A new section counts, which is safe. */
-function settingsOfAnswers(config: RouterConfig): object {
-  const none = undefined
-  return { ...config, state: none, log: none, identity: none, listen: none, access: none, advertise: none }
-}
+const ANCHORS_FILE = 'trust-anchors.json'
 
-function digestOf(settings: object): Uint8Array {
-  return createHash('sha256').update(JSON.stringify(settings)).digest()
+async function openValidation(
+  { dnssec, state }: RouterConfig,
+  context: Pick<ResolvingContext, 'clock' | 'log'> & { readonly isClockTrusted: () => boolean },
+  onClockTrusted: () => void,
+): Promise<Validation> {
+  const { anchors, negative } = dnssec
+  const { log } = context
+  const opened = await TrustAnchors.open({ anchors, negative, file: join(state, ANCHORS_FILE), log })
+  return withValidation({ ...context, anchors: opened, onClockTrusted })
 }

@@ -46,6 +46,17 @@ export async function readPrivateKey(path: string, key: string): Promise<string>
   return text
 }
 
+/** The lines of a file that say something; what stands after `;` or `#` is for people. Lines count from 1. */
+export async function readLines(
+  path: string,
+  key: string,
+): Promise<readonly { readonly text: string; readonly line: number }[]> {
+  return (await readNamed(path, key))
+    .split('\n')
+    .map((text, index) => ({ text: text.replace(/[;#].*/, '').trim(), line: index + 1 }))
+    .filter(({ text }) => text !== '')
+}
+
 async function checkPrivate(path: string, key: string): Promise<void> {
   if (((await stat(path)).mode & MODE_OTHERS) !== 0)
     throw new Fault('CONFIG_INVALID', `${key}: others may read ${path}; run \`chmod 600 ${path}\``, { key, path })

@@ -6,7 +6,7 @@ import { ednsOptions, readEdns, readExtendedErrors } from '../../src/dns/edns.ts
 import { FrameReader } from '../../src/dns/frame.ts'
 import { buildMessage, parseMessage, recordText } from '../../src/dns/message.ts'
 import { nameToWire, readName, skipName } from '../../src/dns/name.ts'
-import { examineQuery } from '../../src/dns/query.ts'
+import { asksForCookie, examineQuery } from '../../src/dns/query.ts'
 import { messageEnd } from '../../src/dns/records.ts'
 import { encodeSvcb, parseSvcb, svcbText } from '../../src/dns/svcb.ts'
 import { tsigError } from '../../src/dns/tsig.ts'
@@ -39,6 +39,7 @@ const samples = [
 /** Everything that may see a packet from outside. None of it may throw. */
 const ENTRY_POINTS: Readonly<Record<string, (wire: Uint8Array) => unknown>> = {
   examineQuery: (wire) => examineQuery(wire),
+  asksForCookie: (wire) => asksForCookie(wire),
   MessageView: (wire) => {
     const view = MessageView.over(wire)
     return (

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { rootCertificates, type TLSSocket } from 'node:tls'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Endpoint } from '../../src/net/bind.ts'
 import { listenOn } from '../../src/net/bind.ts'
 import { createTlsServer, type SwappableServer, systemAnchors, type TlsMaterial } from '../../src/net/tls.ts'
@@ -21,9 +22,10 @@ beforeAll(async () => {
 async function echo(
   material: TlsMaterial,
   alpn: readonly string[] = ['dot'],
+  accept: (socket: Socket) => boolean = () => true,
 ): Promise<{ tls: SwappableServer; endpoint: Endpoint; accepted: TLSSocket[] }> {
   const accepted: TLSSocket[] = []
-  const tls = createTlsServer({ alpn, material }, (socket) => {
+  const tls = createTlsServer({ alpn, material, accept }, (socket) => {
     accepted.push(socket)
     socket.on('error', () => {})
     socket.pipe(socket)
@@ -116,6 +118,91 @@ describe('protocols', () => {
     expect((await tlsSocket(endpoint)).getProtocol()).toBe('TLSv1.3')
     expect((await tlsSocket(endpoint, { maxVersion: 'TLSv1.2' })).getProtocol()).toBe('TLSv1.2')
     await expect(tlsSocket(endpoint, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow()
+  })
+})
+
+describe('a connection that is not accepted', () => {
+  it('is closed before any TLS work, the others are served', async () => {
+    let open = false
+    const { endpoint, accepted } = await echo(first, ['dot'], () => open)
+    const refused = connect(endpoint)
+    const received: Buffer[] = []
+    refused.on('error', () => {}).on('data', (chunk) => received.push(chunk))
+    refused.write(Buffer.from('16030100050100000100', 'hex'))
+    await within('the end of the connection', once(refused, 'close'))
+    expect([received, accepted]).toEqual([[], []])
+    open = true
+    expect(await echoed(await tlsSocket(endpoint), 'a')).toBe('a')
+  })
+})
+
+describe('resumption', () => {
+  const resumes = async (endpoint: Endpoint, session: Buffer, maxVersion: 'TLSv1.3' | 'TLSv1.2'): Promise<boolean> => {
+    const socket = await tlsSocket(endpoint, { session, maxVersion })
+    return socket.isSessionReused()
+  }
+
+  it.each(['TLSv1.3', 'TLSv1.2'] as const)('%s tickets are good until their keys are replaced', async (version) => {
+    const { tls, endpoint } = await echo(first)
+    const before = await tlsSocket(endpoint, { maxVersion: version })
+    await echoed(before, 'a')
+    const session = before.getSession()!
+    expect(await resumes(endpoint, session, version)).toBe(true)
+    tls.rotateTickets()
+    expect(await resumes(endpoint, session, version)).toBe(false)
+    const after = await tlsSocket(endpoint, { maxVersion: version })
+    await echoed(after, 'b')
+    expect(await resumes(endpoint, after.getSession()!, version)).toBe(true)
+  })
+
+  it('the keys are replaced twice a day, until the server is closed', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { tls, endpoint } = await echo(first)
+    const before = await tlsSocket(endpoint)
+    await echoed(before, 'a')
+    const session = before.getSession()!
+    vi.advanceTimersByTime(11 * 3_600_000)
+    expect(await resumes(endpoint, session, 'TLSv1.3')).toBe(true)
+    vi.advanceTimersByTime(3_600_000)
+    expect(await resumes(endpoint, session, 'TLSv1.3')).toBe(false)
+    expect(vi.getTimerCount()).toBe(1)
+    tls.server.emit('close')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('ciphers', () => {
+  it.each([
+    [
+      'a client without AES instructions gets ChaCha20',
+      'TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384',
+      'CHACHA20',
+    ],
+    [
+      'any other gets AES with 128 bits',
+      'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256',
+      'AES_128',
+    ],
+  ])('%s', async (_, ciphers, expected) => {
+    const { endpoint } = await echo(first)
+    expect((await tlsSocket(endpoint, { ciphers })).getCipher().name).toContain(expected)
+  })
+
+  it('CBC and key exchange without forward secrecy are refused in TLS 1.2 (RFC 9325 section 4)', async () => {
+    const { endpoint } = await echo(await authority.material({ keyType: 'rsa2048' }))
+    for (const ciphers of ['ECDHE-RSA-AES128-SHA256', 'AES128-GCM-SHA256'])
+      await expect(tlsSocket(endpoint, { maxVersion: 'TLSv1.2', ciphers })).rejects.toThrow()
+    expect((await tlsSocket(endpoint, { maxVersion: 'TLSv1.2' })).getCipher().name).toBe('ECDHE-RSA-AES128-GCM-SHA256')
+  })
+
+  it('a client cannot renegotiate (RFC 8310 section 9)', async () => {
+    const { endpoint } = await echo(first)
+    const socket = await tlsSocket(endpoint, { maxVersion: 'TLSv1.2' })
+    const failed = once(socket, 'error')
+    socket.renegotiate({ rejectUnauthorized: false }, () => {})
+    const [error] = await within('the refusal', failed)
+    expect(String(error)).toMatch(/no renegotiation/i)
   })
 })
 

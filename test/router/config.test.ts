@@ -70,13 +70,13 @@ describe('a good file', () => {
         dot: [{ host: '127.0.0.1', port: 8853 }],
         doh: [{ host: '127.0.0.1', port: 8443 }],
         http2: 'own',
+        connections: 2_048,
+        'connections-per-client': 1_024,
       },
       access: { allow: ['lan'] },
       upstreams: [
         {
           address: expect.objectContaining({ id: 'udp://192.0.2.53', scheme: 'udp' }),
-          pins: [],
-          caseRandomisation: false,
         },
       ],
       bootstrap: [],
@@ -86,6 +86,13 @@ describe('a good file', () => {
         prefetch: true,
         nxdomainCut: true,
         persistBytesMax: 0,
+      },
+      dnssec: { validate: false, anchors: [expect.anything(), expect.anything()], negative: [] },
+      local: { domain: 'home.arpa', zones: [], hostFiles: [], forward: [] },
+      routedDomains: [],
+      resolution: {
+        strategy: 'failover',
+        ntpNames: [0, 1, 2, 3].map((number) => `${number}.openwrt.pool.ntp.org`),
       },
       advertise: { ddr: 'auto' },
     })
@@ -98,6 +105,10 @@ log: debug
 listen: { do53: ["0.0.0.0", "[::]:5353"], dot: ["192.168.1.1"], doh: [] }
 access: { allow: [lan, 192.0.2.0/24, "2001:db8::/32"] }
 cache: { size: 64KiB, serve-stale: 0s, prefetch: false, nxdomain-cut: false, persist: true, persist-size: 2MiB }
+dnssec:
+  validate: on
+  trust-anchors: ["corp.example DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"]
+  negative-trust-anchors: [Corp]
 advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
 `)
     expect(config).toMatchObject({
@@ -110,6 +121,8 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
         ],
         dot: [{ host: '192.168.1.1', port: 853 }],
         doh: [],
+        connections: 2_048,
+        'connections-per-client': 1_024,
       },
       access: { allow: ['lan', '192.0.2.0/24', '2001:db8::/32'] },
       cache: {
@@ -119,9 +132,29 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
         nxdomainCut: false,
         persistBytesMax: 2 * 1024 * 1024,
       },
+      dnssec: {
+        validate: true,
+        anchors: [expect.anything(), expect.anything(), expect.anything()],
+        negative: ['\x04corp\0'],
+      },
       advertise: { ddr: 'off', addresses: ['192.168.1.1', 'fd7f:3a00:1::1'] },
     })
     expect(config.upstreams[1]?.address.endpoints).toEqual([{ host: '2001:db8::53', port: 443 }])
+  })
+
+  it('upstreams may be for some domains and clients; the domains are listed once', async () => {
+    const config = await load(`${SMALLEST}    ddr: verified
+  - { url: udp://10.0.0.53, for: [Corp.Example, 10.in-addr.arpa] }
+  - { url: udp://10.0.0.54, for: [corp.example, lan], clients: [192.168.1.64/26] }
+resolution: { strategy: fastest, ntp-names: [ntp.example] }
+`)
+    expect(config.upstreams.map(({ domains, clients, ddr }) => [domains, clients, ddr])).toEqual([
+      [undefined, undefined, 'verified'],
+      [['corp.example', '10.in-addr.arpa'], undefined, undefined],
+      [['corp.example', 'lan'], ['192.168.1.64/26'], undefined],
+    ])
+    expect(config.routedDomains).toEqual(['corp.example', '10.in-addr.arpa', 'lan'])
+    expect(config.resolution).toEqual({ strategy: 'fastest', ntpNames: ['ntp.example'] })
   })
 
   it('is overruled by --set', async () => {
@@ -165,6 +198,23 @@ advertise: { ddr: off, addresses: [192.168.1.1, "FD7F:3A00:0001::1"] }
 })
 
 describe('a bad file', () => {
+  it('says what is wrong with routes', async () => {
+    const text = SMALLEST.replace('  - url: udp://192.0.2.53\n', '')
+    expect(await problemsOf(`${text}  - { url: udp://10.0.0.53, for: [.] }\n`)).toEqual([
+      'hearth.yaml:7:35 upstreams.0.for.0: "." is every name (leave `for` out: an upstream without it is asked for all other names)',
+    ])
+    expect(
+      await problemsOf(
+        `${text}  - { url: udp://10.0.0.53, for: [lan] }\n  - { url: udp://10.0.0.54, clients: [192.168.3.0/24] }\n`,
+      ),
+    ).toEqual([
+      'hearth.yaml:7:5 upstreams.0: every upstream has `for` or `clients`, so nobody would answer the other names and clients (add an upstream without them)',
+    ])
+    expect(await problemsOf(`${text}  - { url: tls://192.0.2.53, ddr: verified }\n`)).toEqual([
+      'hearth.yaml:7:35 upstreams.0.ddr: tls:// is encrypted already (remove the line)',
+    ])
+  })
+
   it('lists every problem with line and column', async () => {
     const text = `identity:
   name: cpe

@@ -21,7 +21,14 @@ beforeAll(async () => {
   other = await authority.material({ dnsNames: ['two.test'] })
 })
 
-const NOTHING: ListenConfig = { do53: [], dot: [], doh: [], http2: 'own' }
+const NOTHING: ListenConfig = {
+  do53: [],
+  dot: [],
+  doh: [],
+  http2: 'own',
+  connections: 64,
+  'connections-per-client': 64,
+}
 const at = (port: number, host = '127.0.0.1') => ({ host, port })
 
 function listening(): Listening {

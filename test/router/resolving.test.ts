@@ -37,7 +37,13 @@ state: .
   const start = (changes: Partial<RouterConfig> = {}, former?: Resolving) =>
     createResolving(
       { ...config, ...changes },
-      { clock: systemClock, log: silentLog, presence: () => presence, ...(former ? { former } : {}) },
+      {
+        clock: systemClock,
+        log: silentLog,
+        presence: () => presence,
+        isClockTrusted: () => true,
+        ...(former ? { former } : {}),
+      },
     )
   return { start, config, received, files: () => readdir(directory) }
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
@@ -215,10 +216,40 @@ export function closeAfterTest(server: Server): void {
   })
 }
 
-/** A port of loopback on which nobody listens. */
+/** A port of loopback on which nobody listens: none of those the kernel gives to the sockets of other tests. */
 export async function closedPort(): Promise<number> {
-  const server = createServer()
-  const { port } = await listenOn(server, LOOPBACK)
-  await new Promise<void>((resolve) => void server.close(() => resolve()))
-  return port
+  for (;;) {
+    const server = createServer()
+    const port = randomInt(10_000, EPHEMERAL_MIN)
+    const isFree = await listenOn(server, { ...LOOPBACK, port }).then(
+      () => true,
+      () => false,
+    )
+    if (!isFree) continue
+    await new Promise<void>((resolve) => void server.close(() => resolve()))
+    return port
+  }
+}
+/** The lowest that Linux gives out by itself (ip_local_port_range). */
+const EPHEMERAL_MIN = 32_768
+
+/** Passes bytes on between its clients and `to`, and keeps what the server sent, to be looked at before decryption. */
+export async function wiretap(to: Endpoint): Promise<{ readonly endpoint: Endpoint; sent(): Buffer; forget(): void }> {
+  let sent: Buffer[] = []
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const behind = connectTcp({ ...to, allowHalfOpen: true })
+    onTestFinished(() => void behind.destroy())
+    behind.on('error', () => client.destroy())
+    behind.on('data', (chunk) => sent.push(chunk))
+    client.pipe(behind).pipe(client)
+  })
+  const endpoint = await listenOn(server, LOOPBACK)
+  closeAfterTest(server)
+  return {
+    endpoint,
+    sent: () => Buffer.concat(sent),
+    forget() {
+      sent = []
+    },
+  }
 }

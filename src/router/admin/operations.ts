@@ -2,10 +2,11 @@ import { Fault } from '../../core/fault.ts'
 import type { OperationTable } from '../../net/operations.ts'
 import { advertisement } from '../discovery/advertisement.ts'
 import type { Presence } from '../discovery/presence.ts'
+import type { UpstreamStatus } from '../forwarding.ts'
 import type { IdentityManager, IdentityStatus } from '../identity/manager.ts'
 import type { CacheStatus } from '../resolve/cache.ts'
-import type { UpstreamStatus } from '../resolve/pool.ts'
 import type { Transport } from '../resolve/resolver.ts'
+import type { ValidationStatus } from '../resolve/validation/layer.ts'
 
 export interface RouterStatus {
   readonly uptimeS: number
@@ -14,6 +15,7 @@ export interface RouterStatus {
   readonly presence: Presence
   readonly upstreams: readonly UpstreamStatus[]
   readonly cache: CacheStatus
+  readonly dnssec?: ValidationStatus
 }
 
 /** `renewed` is false when the operator has published nothing newer yet. */

@@ -7,7 +7,7 @@ import { runRouter } from '../main.ts'
 import { cacheStatsText, flushedText, shownAnswersText } from './cache-text.ts'
 import { DEMO } from './demo/demo.ts'
 import { QUERY } from './query.ts'
-import { advertisementText, identityText, renewalText, statusText } from './text.ts'
+import { advertisementText, identityText, localText, renewalText, statusText, upstreamsText } from './text.ts'
 
 const CONFIG_FILE = 'hearth.yaml'
 const CONFIG = configOption(CONFIG_FILE)
@@ -40,6 +40,13 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
     },
   ),
   'cache stats': asking('cache-stats', 'show how full the cache is and what it is good for', cacheStatsText),
+  'local show': asking('local-show', 'list the hosts of this home, and which file tells of them', localText),
+  upstreams: asking('upstreams', 'show which upstreams answer, how fast, and which names go where', upstreamsText),
+  'upstreams reset': asking(
+    'upstreams-reset',
+    'say that the way to the Internet has changed: connect anew, try those that are down',
+    upstreamsText,
+  ),
   demo: DEMO,
 }
 

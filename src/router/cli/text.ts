@@ -1,7 +1,9 @@
 import { endpointText } from '../../net/bind.ts'
 import type { RenewalResult, RouterStatus } from '../admin/operations.ts'
 import type { Advertisement } from '../discovery/advertisement.ts'
+import type { UpstreamStatus } from '../forwarding.ts'
 import type { IdentityStatus } from '../identity/manager.ts'
+import type { LocalStatus } from '../resolve/local.ts'
 
 /** Status as people read it, within 80 columns where the values allow. */
 
@@ -13,7 +15,7 @@ const STATE_WORDS: Record<IdentityStatus['state'], string> = {
 }
 
 export function statusText(status: RouterStatus): string {
-  const { identity, presence, cache } = status
+  const { identity, presence, cache, dnssec } = status
   const asked = cache.hits + cache.misses
   return table([
     ['name', presence.name],
@@ -28,6 +30,9 @@ export function statusText(status: RouterStatus): string {
       'cache',
       `${cache.entries} answers, ${Math.ceil(cache.bytes / 1024)} KiB${asked > 0 ? `, ${Math.round((100 * cache.hits) / asked)} % hits` : ''}`,
     ],
+    ...(dnssec
+      ? [['dnssec', `${dnssec.secure} proven, ${dnssec.insecure} unsigned, ${dnssec.bogus} refused`] satisfies Row]
+      : []),
   ])
 }
 
@@ -55,6 +60,40 @@ export function advertisementText({ name, addresses, svcb, ddr, dnr, withheld }:
   ]
   return table(rows)
 }
+
+export function localText({ hosts }: LocalStatus): string {
+  if (hosts.length === 0) return 'no hosts are known; `local.hosts` and `local.leases` name files that tell of them'
+  return table(hosts.map(({ name, addresses, source }): Row => [name, `${addresses.join(', ')} (${source})`]))
+}
+/** A line for each upstream; below it what people look for when it does not answer. */
+export function upstreamsText(upstreams: readonly UpstreamStatus[]): string {
+  const rows = upstreams.map(({ id, state, rttMs, queries, failures, routes }) => [
+    id,
+    state,
+    rttMs === undefined ? '-' : `${rttMs} ms`,
+    String(queries),
+    String(failures),
+    routes.join(', '),
+  ])
+  const head = ['upstream', 'state', 'time', 'asked', 'failed', 'for']
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)))
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) =>
+        NUMBERS.has(head[column]!) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
+      .join('  ')
+      .trimEnd()
+  return [
+    line(head),
+    ...upstreams.flatMap(({ designated, lastError }, index) => [
+      line(rows[index]!),
+      ...(designated === undefined ? [] : [`  asked encrypted, as it said itself: ${designated}`]),
+      ...(lastError === undefined ? [] : [`  last error: ${lastError}`]),
+    ]),
+  ].join('\n')
+}
+const NUMBERS: ReadonlySet<string> = new Set(['time', 'asked', 'failed'])
 
 type Row = [string, string]
 

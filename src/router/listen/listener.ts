@@ -3,6 +3,7 @@ import type { Log } from '../../core/log.ts'
 import type { Endpoint } from '../../net/bind.ts'
 import type { TlsMaterial } from '../../net/tls.ts'
 import type { Resolver, Transport } from '../resolve/resolver.ts'
+import type { ServerCookies } from './cookies.ts'
 
 /** udp, tcp, dot, doh. */
 export interface Listener {
@@ -20,11 +21,26 @@ export interface EncryptedListener extends Listener {
   readonly material: TlsMaterial
   /** Throws and keeps the old one when key and certificate do not belong together. */
   setMaterial(material: TlsMaterial): void
+  /** Makes every session ticket worthless: to be called when an identity is withdrawn, not when it is renewed. */
+  rotateTickets?(): void
 }
 
 export interface ListenerContext {
   readonly clock: Clock
   readonly log: Log
+  /** Without them cookies are not answered. */
+  readonly cookies?: ServerCookies
+  /** Whose connections are taken at all, asked before any TLS work is done. Absent: everybody's. */
+  readonly admit?: (address: string) => boolean
+  /** Asked each time: a reload may have changed them. */
+  readonly connections?: () => ConnectionBounds
+}
+
+/** Open connections of one listener. */
+export interface ConnectionBounds {
+  readonly max: number
+  /** A client is an IPv4 address or a /64 of IPv6. */
+  readonly maxPerClient: number
 }
 
 /** Waits for `closed`, for at most `graceMs`, and leaves no timer behind that would keep the process alive. */

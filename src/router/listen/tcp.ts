@@ -1,29 +1,51 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { explain } from '../../core/log.ts'
 import { plainAddress } from '../../net/address.ts'
-import { connectionsOf, type Endpoint, listenOn } from '../../net/bind.ts'
+import { type Endpoint, listenOn } from '../../net/bind.ts'
 import { ConnectionLimit } from '../../net/limit.ts'
 import { createTlsServer, type TlsMaterial } from '../../net/tls.ts'
 import type { Resolver, Transport } from '../resolve/resolver.ts'
 import { neverFailing } from './last-resort.ts'
-import { type EncryptedListener, type Listener, type ListenerContext, withinGrace } from './listener.ts'
-import { gatherBuffer, serveConnection } from './stream.ts'
+import {
+  type ConnectionBounds,
+  type EncryptedListener,
+  type Listener,
+  type ListenerContext,
+  withinGrace,
+} from './listener.ts'
+import { type Connection, type Shared, serveConnection, sharedState } from './stream.ts'
 
-/** Open connections of one listener, in all and of one client: enough for a large home, not for an attack. */
-const CONNECTIONS_MAX = 4096
-const CONNECTIONS_PER_CLIENT_MAX = 1024
+/**
+ * Enough for a large home, and a DoT connection takes some 35 KiB. One client may have half of them: it may be a router
+ * with a home behind it, and when all are taken the idle ones of whoever has most go first (net/limit.ts).
+ */
+const CONNECTIONS: ConnectionBounds = { max: 2048, maxPerClient: 1024 }
+/** How often connections are looked at that take too long over something. */
+const CHECK_MS = 1_000
 
-/** DNS over TCP (RFC 7766). */
+/** DNS over TCP (RFC 7766). Who may not ask is told so by the guard: REFUSED and an extended error. */
 export function tcpListener(at: Endpoint, context: ListenerContext): Listener {
   const connections = new Connections('tcp', context)
-  const server = createServer({ allowHalfOpen: true }, (socket) => connections.take(socket))
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (connections.accept(socket)) connections.serve(socket)
+    else socket.destroy()
+  })
   return listenerOver('tcp', at, server, connections, context)
 }
 
 /** DNS over TLS (RFC 7858). Stubs that send no ALPN are served; one that offers only something else gets the alert. */
 export function dotListener(at: Endpoint, material: TlsMaterial, context: ListenerContext): EncryptedListener {
   const connections = new Connections('dot', context)
-  const tls = createTlsServer({ alpn: ['dot'], material, halfOpen: true }, (socket) => connections.take(socket))
+  const admitted = (socket: Socket): boolean => context.admit?.(plainAddress(socket.remoteAddress ?? '')) ?? true
+  const tls = createTlsServer(
+    {
+      alpn: ['dot'],
+      material,
+      halfOpen: true,
+      accept: (socket) => admitted(socket) && connections.accept(socket),
+    },
+    (socket) => connections.serve(socket),
+  )
   const listener = listenerOver('dot', at, tls.server, connections, context)
   return {
     ...listener,
@@ -34,44 +56,98 @@ export function dotListener(at: Endpoint, material: TlsMaterial, context: Listen
       return tls.material
     },
     setMaterial: (next) => tls.setMaterial(next),
+    rotateTickets: () => tls.rotateTickets(),
   }
 }
 
-/** The connections of one listener that ask questions. */
+/** A connection from accept(2) on; `served` is set once it may ask, which for TLS is after the handshake. */
+interface Open {
+  readonly accepted: Socket
+  served?: Connection
+}
+
+/** The connections of one listener. */
 class Connections {
   resolver: Resolver | undefined
   readonly #transport: Transport
-  readonly #context: ListenerContext
-  readonly #limit = new ConnectionLimit(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX)
-  readonly #gather = gatherBuffer()
-  readonly #finishers = new Set<() => void>()
+  readonly #bounds: () => ConnectionBounds
+  readonly #limit: ConnectionLimit
+  readonly #shared: Shared
+  /** By address and port of the client, because TLS hands over another socket than the one that was accepted. */
+  readonly #open = new Map<string, Open>()
+  #checking: NodeJS.Timeout | undefined
 
   constructor(transport: Transport, context: ListenerContext) {
     this.#transport = transport
-    this.#context = context
+    this.#bounds = context.connections ?? (() => CONNECTIONS)
+    this.#limit = new ConnectionLimit(CONNECTIONS.max, CONNECTIONS.maxPerClient)
+    this.#shared = sharedState(context)
   }
 
-  take(socket: Socket): void {
-    const address = plainAddress(socket.remoteAddress ?? '')
-    const leave = this.#limit.admit(address)
-    if (!leave || !this.resolver) {
-      leave?.()
-      socket.destroy()
-      return
-    }
-    const client = { address, transport: this.#transport }
-    const finish = serveConnection(socket, client, this.resolver, this.#gather, this.#context)
-    this.#finishers.add(finish)
-    socket.on('close', () => {
+  /** False: there is no place for it. Handshakes take a place too. */
+  accept(socket: Socket): boolean {
+    const key = keyOf(socket)
+    if (key === undefined || !this.resolver) return false
+    const { max, maxPerClient } = this.#bounds()
+    this.#limit.totalMax = max
+    this.#limit.perClientMax = maxPerClient
+    const open: Open = { accepted: socket }
+    const leave = this.#limit.admit(plainAddress(socket.remoteAddress!), () => giveUp(open))
+    if (!leave) return false
+    this.#open.set(key, open)
+    socket.once('close', () => {
       leave()
-      this.#finishers.delete(finish)
+      // A client that went away may be back from the same port before we hear of it.
+      if (this.#open.get(key) === open) this.#open.delete(key)
+      if (this.#open.size === 0) this.#stopChecking()
     })
+    this.#checking ??= setInterval(() => this.#check(), CHECK_MS).unref()
+    return true
   }
 
-  /** No new questions; each connection ends when its open ones are answered. */
-  finish(): void {
-    for (const finish of this.#finishers) finish()
+  /** Its questions are answered from now on. */
+  serve(socket: Socket): void {
+    const open = this.#open.get(keyOf(socket) ?? '')
+    if (!open || !this.resolver) return void socket.destroy() // it has gone, or we are stopping
+    const client = { address: plainAddress(socket.remoteAddress!), transport: this.#transport }
+    open.served = serveConnection(socket, client, this.resolver, this.#shared)
   }
+
+  /** No new connections or questions; each connection ends when its open questions are answered. */
+  finish(): void {
+    this.resolver = undefined
+    for (const { accepted, served } of this.#open.values()) {
+      if (served) served.finish()
+      else accepted.destroy()
+    }
+  }
+
+  cut(): void {
+    for (const { accepted } of this.#open.values()) accepted.destroy()
+  }
+
+  #check(): void {
+    const nowMs = this.#shared.clock.monotonicMs()
+    this.#shared.slowReaders.check(nowMs)
+    for (const { served } of this.#open.values()) served?.check(nowMs)
+  }
+
+  #stopChecking(): void {
+    clearInterval(this.#checking)
+    this.#checking = undefined
+  }
+}
+
+/** Undefined when the client has gone already. */
+function keyOf({ remoteAddress, remotePort }: Socket): string | undefined {
+  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`
+}
+
+/** A handshake under way is as good as idle: its client has asked nothing yet. */
+function giveUp({ accepted, served }: Open): boolean {
+  if (served) return served.giveUp()
+  accepted.destroy()
+  return true
 }
 
 function listenerOver(
@@ -81,9 +157,6 @@ function listenerOver(
   connections: Connections,
   { clock, log }: ListenerContext,
 ): Listener {
-  // Those whose handshake is not done yet count too: against the bound, and when we stop.
-  const open = connectionsOf(server)
-  server.maxConnections = CONNECTIONS_MAX
   let endpoint = at
   return {
     id: transport,
@@ -99,7 +172,7 @@ function listenerOver(
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
       connections.finish()
       await withinGrace(closed, graceMs, clock)
-      for (const socket of open) socket.destroy()
+      connections.cut()
       await closed
     },
   }

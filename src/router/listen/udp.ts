@@ -2,9 +2,10 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP, isIPv6 } from 'node:net'
 import { explain } from '../../core/log.ts'
-import { examineQuery } from '../../dns/query.ts'
+import { asksForCookie, cookieReply, examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
 import { bindFault, type Endpoint } from '../../net/bind.ts'
+import { WorkLimit } from '../../net/limit.ts'
 import type { Outcome, Query, Resolver } from '../resolve/resolver.ts'
 import { neverFailing } from './last-resort.ts'
 import { ANSWER_MS_MAX, type Listener, type ListenerContext } from './listener.ts'
@@ -12,9 +13,11 @@ import { MESSAGE_BYTES_MAX, writeReply } from './reply.ts'
 
 /** Questions waiting for an upstream; over it new ones are dropped and their clients ask again. */
 const OPEN_QUERIES_MAX = 4096
+/** Of one client: what a second router behind this one needs, and a quarter of all. */
+const OPEN_QUERIES_PER_CLIENT_MAX = 1024
 
 /** DNS over UDP (RFC 1035 §4.2.1). */
-export function udpListener(at: Endpoint, { clock, log }: ListenerContext): Listener {
+export function udpListener(at: Endpoint, { clock, log, cookies, admit }: ListenerContext): Listener {
   const family = isIPv6(at.host) ? 6 : 4
   const socket: Socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
@@ -24,8 +27,8 @@ export function udpListener(at: Endpoint, { clock, log }: ListenerContext): List
   })
   const stopping = new AbortController()
   const scratch = Buffer.alloc(MESSAGE_BYTES_MAX)
+  const open = new WorkLimit(OPEN_QUERIES_MAX, OPEN_QUERIES_PER_CLIENT_MAX)
   let endpoint = at
-  let open = 0
 
   const send = (wire: Uint8Array, to: RemoteInfo): void => {
     // Copied: the kernel may be full, and then the bytes must outlive this turn. No callback: it would cost a turn too,
@@ -33,22 +36,31 @@ export function udpListener(at: Endpoint, { clock, log }: ListenerContext): List
     if (!stopping.signal.aborted) socket.send(Buffer.from(wire), to.port, to.address)
   }
   const reply = (query: Query, outcome: Outcome, to: RemoteInfo): void => {
-    if (outcome.kind === 'answer') send(scratch.subarray(0, writeReply(scratch, 0, query, outcome)), to)
+    if (outcome.kind === 'answer') send(scratch.subarray(0, writeReply(scratch, 0, query, outcome, cookies)), to)
+  }
+  /** To those who may not ask, not even an error is owed. */
+  const replyToOther = (wire: Buffer, error: Uint8Array, to: RemoteInfo): void => {
+    const address = plainAddress(to.address)
+    if (admit?.(address) === false) return
+    const edns = asksForCookie(wire)
+    const cookie = edns && cookies?.answerTo(edns, address)
+    send(cookie ? cookieReply(edns, cookie.option, cookie.rejected ? 'bad' : 'good') : error, to)
   }
 
   const answerTo = (resolver: Resolver, wire: Buffer, from: RemoteInfo): void => {
-    if (from.port === 0) return // nobody can receive there; a reply would be a reflection
+    // Nobody can receive at port 0: a reply would be a reflection. What comes from here would come back here.
+    if (from.port === 0 || (from.port === endpoint.port && from.address === endpoint.host)) return
     const examined = examineQuery(wire)
     if (examined.kind === 'drop') return
-    if (examined.kind === 'error') return send(examined.reply, from)
+    if (examined.kind === 'error') return replyToOther(wire, examined.reply, from)
     const client = { address: plainAddress(from.address), transport: 'udp' } as const
     const query = { view: examined.view, client, deadlineMs: clock.monotonicMs() + ANSWER_MS_MAX }
-    if (open >= OPEN_QUERIES_MAX) return
+    if (!open.hasRoomFor(client.address)) return
     const outcome = resolver.resolve(query, stopping.signal)
     if (!(outcome instanceof Promise)) return reply(query, outcome, from)
-    open++
+    open.begin(client.address)
     void outcome.then((settled) => {
-      open--
+      open.end(client.address)
       reply(query, settled, from)
     })
   }
@@ -78,7 +90,7 @@ export function udpListener(at: Endpoint, { clock, log }: ListenerContext): List
     async stop(graceMs) {
       socket.removeAllListeners('message')
       const untilMs = clock.monotonicMs() + graceMs
-      while (open > 0 && clock.monotonicMs() < untilMs) await clock.sleep(10)
+      while (open.open > 0 && clock.monotonicMs() < untilMs) await clock.sleep(10)
       stopping.abort()
       await new Promise<void>((resolve) => void socket.close(resolve))
     },

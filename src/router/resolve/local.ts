@@ -1,122 +1,147 @@
-import assert from 'node:assert'
-import { isIPv6 } from 'node:net'
-import { type AuthoredRecord, buildAnswer } from '../../dns/build.ts'
-import { CLASS, RCODE, TYPE } from '../../dns/codes.ts'
-import { nameToWire } from '../../dns/name.ts'
-import type { MessageView } from '../../dns/view.ts'
-import { designations, mayDesignate, type Presence } from '../discovery/presence.ts'
+import type { Clock } from '../../core/clock.ts'
+import { explain, type Log } from '../../core/log.ts'
+import { RCODE, rcodeName, typeName } from '../../dns/codes.ts'
+import type { Presence } from '../discovery/presence.ts'
 import type { Layer } from './chain.ts'
-import type { Answer } from './resolver.ts'
+import { answerFrom } from './local/answer.ts'
+import { buildTree, type ConfiguredZone } from './local/build-tree.ts'
+import { type Home, type HostStatus, homeOf } from './local/home.ts'
+import { type FileProblem, type HostFile, readHostFiles, stampOf } from './local/host-files.ts'
+import { type Said, saidOf } from './local/lookup.ts'
+import { type OwnName, ownNames } from './local/own-name.ts'
+import { keyOfName, type LocalTree } from './local/tree.ts'
+import { watchPaths } from './local/watch.ts'
+import type { Explain } from './resolver.ts'
 
-/** How long clients keep what we say about ourselves. A failed designation is not asked again for this long (RFC 9462 §4.2). */
-const TTL_S = 300
-/** How long they keep that there is nothing: certificates come soon after the start. */
-const NOTHING_TTL_S = 60
-const RESOLVER_ARPA = 'resolver.arpa'
-const DO53_PORT = 53
+export interface LocalOptions {
+  /** Where the hosts of this home are, beside home.arpa. */
+  readonly domain: string
+  readonly zones: readonly ConfiguredZone[]
+  readonly hostFiles: readonly HostFile[]
+  /** Special names to ask upstream all the same, and domains that have upstreams of their own. */
+  readonly askedUpstream: readonly string[]
+}
+
+export interface LocalContext {
+  readonly clock: Clock
+  readonly log: Log
+  readonly presence: () => Presence
+}
+
+export interface Local {
+  readonly layer: Layer
+  readonly explain: Explain
+  /** At or below a local zone, a special name or a domain asked upstream by the settings; or a host we know. */
+  isLocalName(name: string): boolean
+  /** What the files call the host at this address. */
+  hostName(address: string): string | undefined
+  hosts(): readonly HostStatus[]
+  stop(): Promise<void>
+}
+
+/** What `hearth local show` prints. */
+export interface LocalStatus {
+  readonly hosts: readonly HostStatus[]
+}
 
 /**
- * The names we answer ourselves, online or off: our own name, `_dns.` before it (RFC 9461 §3), and the locally served
- * zone resolver.arpa (RFC 9462 §4, §6.4), of which nothing may ever be asked upstream.
+ * What we answer ourselves, online or off: our own name, special names (dns §9.8), zones of the settings and the hosts of
+ * this home. The files that name hosts are read before the first answer, and again whenever they change.
  */
-export function withLocal(presence: () => Presence): Layer {
-  const arpa = keyOfName(RESOLVER_ARPA)
-  let known: { readonly presence: Presence; readonly own: ReadonlyMap<string, OwnName> } | undefined
+export async function createLocal(options: LocalOptions, { clock, log, presence }: LocalContext): Promise<Local> {
+  const stopping = new AbortController()
+  const reported = new Reported(log)
+  let stamp = ''
+  let home: Home
+  let tree: LocalTree
+  const read = async (): Promise<void> => {
+    // Before reading: what changes meanwhile is then seen the next time.
+    stamp = await stampOf(options.hostFiles)
+    const { hosts, problems } = await readHostFiles(options.hostFiles)
+    reported.report(problems)
+    home = homeOf(hosts, { domain: options.domain, ownName: presence().name }, clock.nowMs())
+    tree = buildTree(options, home.hosts)
+  }
+  const look = async (): Promise<void> => {
+    try {
+      if (clock.nowMs() >= home.staleAtMs || (await stampOf(options.hostFiles)) !== stamp) await read()
+    } catch (error) {
+      log.error(explain(error), 'the hosts of this home are not read again, those known before stay')
+    }
+  }
+  await read()
+  const paths = options.hostFiles.map(({ path }) => path)
+  const watching = paths.length > 0 ? watchPaths(paths, look, { clock, signal: stopping.signal }) : Promise.resolve()
 
-  const ownNames = (): ReadonlyMap<string, OwnName> => {
+  let own: { readonly presence: Presence; readonly names: ReadonlyMap<string, OwnName> } | undefined
+  const ownName = (key: string): OwnName | undefined => {
     const current = presence()
-    if (known?.presence !== current) known = { presence: current, own: namesOf(current) }
-    return known.own
+    if (own?.presence !== current) own = { presence: current, names: ownNames(current) }
+    return own.names.get(key)
+  }
+  const say = (name: string, type: number): Said | undefined => {
+    const key = keyOfName(name)
+    const finding = tree.find(key, key.length)
+    return ownName(key)?.(type) ?? (finding && saidOf(finding, name, type))
   }
 
-  return (next) => ({
-    id: 'local',
-    resolve(query, signal) {
-      const { view } = query
-      if (view.questionClass !== CLASS.IN) return next.resolve(query, signal)
-      const nameEnd = view.questionKey.length - TYPE_AND_CLASS_BYTES
-      const own = ownNames().get(view.questionKey.slice(0, nameEnd))
-      if (own) return answer(presence(), view, own.zone, own.records(view.questionType))
-      if (isAtOrUnder(view.questionKey, nameEnd, arpa)) return answer(presence(), view, RESOLVER_ARPA, [])
-      return next.resolve(query, signal)
+  return {
+    layer: (next) => ({
+      id: 'local',
+      resolve(query, signal) {
+        const { view } = query
+        const key = view.questionKey
+        const nameEnd = key.length - TYPE_AND_CLASS_BYTES
+        const known = ownName(key.slice(0, nameEnd))
+        const finding = known ? undefined : tree.find(key, nameEnd)
+        if (!known && !finding) return next.resolve(query, signal)
+        const type = view.questionType
+        const said = known ? known(type) : saidOf(finding!, view.questionName, type)
+        return said ? answerFrom(said, query, say, next, signal) : next.resolve(query, signal)
+      },
+    }),
+    explain({ name, type }) {
+      const said = say(name, type)
+      if (said) return { layer: 'local', says: `${said.source}: ${verdictOf(said, type)}`, decides: true }
+      const key = keyOfName(name)
+      const zone = tree.find(key, key.length)?.zone
+      return zone && { layer: 'local', says: `${zone.source}: nothing known, the next layer is asked`, decides: false }
     },
-  })
+    isLocalName(name) {
+      const key = keyOfName(name)
+      return ownName(key) !== undefined || tree.find(key, key.length) !== undefined
+    },
+    hostName: (address) => home.nameByAddress.get(address),
+    hosts: () => home.status,
+    async stop() {
+      stopping.abort()
+      await watching
+    },
+  }
 }
 
 /** What `questionKey` appends to the lower-cased name. */
 const TYPE_AND_CLASS_BYTES = 4
 
-interface OwnName {
-  /** Owner of the SOA in an answer without records. */
-  readonly zone: string
-  /** Empty: the name is there, but not with this type. */
-  records(type: number): readonly AuthoredRecord[]
+function verdictOf({ rcode, answers, alias }: Said, type: number): string {
+  if (alias !== undefined) return `an alias of ${alias}`
+  if (rcode !== RCODE.NOERROR) return rcodeName(rcode)
+  return answers.length > 0 ? `${answers.length} ${typeName(answers[0]!.type)}` : `no ${typeName(type)} data`
 }
 
-function namesOf(presence: Presence): ReadonlyMap<string, OwnName> {
-  const { name } = presence
-  const own = new Map<string, OwnName>([
-    [keyOfName(name), { zone: name, records: (type) => addressRecords(presence, type) }],
-  ])
-  const designation = (owner: string, zone: string, allowed: boolean): void => {
-    const records = allowed
-      ? designations(presence).map((rdata) => ({ name: owner, type: TYPE.SVCB, ttl: TTL_S, rdata }))
-      : []
-    own.set(keyOfName(owner), { zone, records: (type) => (type === TYPE.SVCB ? records : []) })
+/** Says what is wrong with a file once, not at every look. */
+class Reported {
+  readonly #log: Log
+  #known: ReadonlySet<string> = new Set()
+
+  constructor(log: Log) {
+    this.#log = log
   }
-  const prefixes = presence.do53Port === DO53_PORT ? ['_dns.'] : ['_dns.', `_${presence.do53Port}._dns.`]
-  for (const prefix of prefixes) {
-    designation(prefix + RESOLVER_ARPA, RESOLVER_ARPA, mayDesignate(presence))
-    designation(prefix + name, name, presence.certificate !== undefined)
+
+  report(problems: readonly FileProblem[]): void {
+    const now = new Map(problems.map((found) => [`${found.file}: ${found.problem}`, found]))
+    for (const [words, found] of now)
+      if (!this.#known.has(words)) this.#log.warn(found, 'a file of hosts is not read whole')
+    this.#known = new Set(now.keys())
   }
-  return own
-}
-
-function addressRecords({ name, addresses }: Presence, type: number): readonly AuthoredRecord[] {
-  return addresses
-    .filter((address) => type === (isIPv6(address) ? TYPE.AAAA : TYPE.A))
-    .map((address) => ({ name, type, ttl: TTL_S, rdata: { address } }))
-}
-
-function answer(presence: Presence, view: MessageView, zone: string, answers: readonly AuthoredRecord[]): Answer {
-  const isDesignation = answers[0]?.type === TYPE.SVCB
-  const wire = buildAnswer(view, {
-    rcode: RCODE.NOERROR,
-    authoritative: true,
-    answers,
-    authorities: answers.length > 0 ? [] : [noSuchData(zone)],
-    // RFC 9462 §4: whoever is sent to a name should not have to ask for its addresses.
-    additionals: isDesignation ? [...addressRecords(presence, TYPE.A), ...addressRecords(presence, TYPE.AAAA)] : [],
-  })
-  return { kind: 'answer', wire, from: 'local', freshS: answers.length > 0 ? TTL_S : NOTHING_TTL_S }
-}
-
-/** The SOA that says for how long there is nothing (RFC 2308 §3), with the content of RFC 6303 §3. */
-function noSuchData(zone: string): AuthoredRecord {
-  const rdata = {
-    primary: zone,
-    mailbox: 'nobody.invalid',
-    serial: 1,
-    refresh: 3600,
-    retry: 1200,
-    expire: 604_800,
-    minimum: NOTHING_TTL_S,
-  }
-  return { name: zone, type: TYPE.SOA, ttl: NOTHING_TTL_S, rdata }
-}
-
-/** The name as `questionKey` spells it: lower-case octets, one character each. */
-function keyOfName(name: string): string {
-  const wire = nameToWire(name.toLowerCase())
-  assert(wire, `${name} is a domain name: the settings were checked`)
-  return Buffer.from(wire).toString('latin1')
-}
-
-/** Whether the name that ends at `nameEnd` lies at or below the zone, label by label. */
-function isAtOrUnder(key: string, nameEnd: number, zone: string): boolean {
-  const start = nameEnd - zone.length
-  if (start < 0 || !key.startsWith(zone, start)) return false
-  let at = 0
-  while (at < start) at += key.charCodeAt(at) + 1 // a name has at most 127 labels
-  return at === start
 }

@@ -62,7 +62,7 @@ export interface Resolver {
   resolve(query: Query, signal: AbortSignal): Outcome | Promise<Outcome>
 }
 
-/** A resolver whose next hop is the network. */
+/** A resolver whose next hop is the network. It keeps the deadline of a query itself: by then it has answered or thrown. */
 export interface Upstream extends Resolver {
   /** The link to the network has changed: closes warm connections and sockets, without failing what can be asked again. */
   reset?(): void

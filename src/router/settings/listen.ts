@@ -1,4 +1,4 @@
-import { choice, hostPort } from '../../core/fields.ts'
+import { choice, hostPort, integer } from '../../core/fields.ts'
 import { checked, list, type SettingsOf, section } from '../../core/settings.ts'
 import { endpointText } from '../../net/bind.ts'
 
@@ -17,6 +17,12 @@ export const LISTEN_SETTINGS = checked(
     }),
     http2: choice('who speaks HTTP/2 for DNS over HTTPS: our own server, or the one of Node.js', ['own', 'node'], {
       default: 'own',
+    }),
+    connections: integer('open connections of one listener', { min: 16, max: 65_535, default: 2_048 }),
+    'connections-per-client': integer('of those, from one IPv4 address or IPv6 /64', {
+      min: 1,
+      max: 65_535,
+      default: 1_024,
     }),
   }),
   (settings, complain) => {

@@ -1,12 +1,21 @@
 import { reasonOf } from '../../core/fault.ts'
 import { choice, filePath, text } from '../../core/fields.ts'
 import { checked, field, list, optional, type SettingsOf, section } from '../../core/settings.ts'
-import { refuse, shown } from '../../core/units.ts'
+import { readDomainName, refuse, shown } from '../../core/units.ts'
 import { parsePin } from '../upstream/pins.ts'
 import { NO_ADDRESS, parseUpstreamUrl, type UpstreamAddress } from '../upstream/url.ts'
-import { ipAddress, type SettingsFiles } from './values.ts'
+import { clientPrefixes, ipAddress, type SettingsFiles } from './values.ts'
 
 const UPSTREAMS_MAX = 16
+/** Domains of one upstream: an office has some, with its reverse zones. */
+const DOMAINS_MAX = 64
+
+const routedDomain = field({ type: 'domain name', description: '' }, (value) =>
+  value === '.'
+    ? refuse('"." is every name', 'leave `for` out: an upstream without it is asked for all other names')
+    : readDomainName(1)(value),
+)
+
 const PINS_MAX = 8
 const BOOTSTRAP_MAX = 4
 
@@ -32,10 +41,28 @@ const upstream = checked(
       ['off', 'on'],
       { default: 'off' },
     ),
+    for: list(
+      'asked for names at and below these, and for no others; such names are asked nowhere else',
+      routedDomain,
+      {
+        max: DOMAINS_MAX,
+        default: [],
+      },
+    ),
+    clients: clientPrefixes('asked for these clients only: `lan`, addresses and prefixes', { default: [] }),
+    ddr: choice(
+      'let a plain upstream name its encrypted self, proved by a certificate for its address',
+      ['off', 'verified'],
+      {
+        default: 'off',
+      },
+    ),
   }),
-  ({ url, addresses, pins, 'case-randomisation': randomCase }, complain) => {
+  ({ url, addresses, ddr, pins, 'case-randomisation': randomCase }, complain) => {
     const { scheme } = parsed(url, addresses, (problem) => complain(['url'], problem)) ?? {}
     if (scheme === undefined) return
+    if (ddr !== 'off' && scheme !== 'udp' && scheme !== 'tcp')
+      complain(['ddr'], `${scheme}:// is encrypted already`, 'remove the line')
     const isVerified = scheme === 'tls' || scheme === 'https'
     if (pins.length > 0 && !isVerified) complain(['pins'], `nobody is verified over ${scheme}://, so it takes no pins`)
     if (randomCase === 'on' && scheme !== 'udp')
@@ -56,7 +83,17 @@ function parsed(
   }
 }
 
-export const UPSTREAMS_SETTINGS = list('resolvers to ask, in this order', upstream, { min: 1, max: UPSTREAMS_MAX })
+export const UPSTREAMS_SETTINGS = checked(
+  list('resolvers to ask, in this order', upstream, { min: 1, max: UPSTREAMS_MAX }),
+  (upstreams, complain) => {
+    if (upstreams.every((each) => each.for.length > 0 || each.clients.length > 0))
+      complain(
+        [0],
+        'every upstream has `for` or `clients`, so nobody would answer the other names and clients',
+        'add an upstream without them',
+      )
+  },
+)
 
 const bootstrapUrl = field({ type: 'udp://IP or tcp://IP', description: '' }, (value) => {
   const address = typeof value === 'string' ? parsed(value, [], (problem) => refuse(problem)) : undefined
@@ -85,8 +122,19 @@ export function checkBootstrap(
 export interface UpstreamConfig {
   readonly address: UpstreamAddress
   readonly trust?: readonly string[]
-  readonly pins: readonly string[]
-  readonly caseRandomisation: boolean
+  readonly pins?: readonly string[]
+  readonly caseRandomisation?: boolean
+  /** Names at and below these go there, and nowhere else. Absent: all names without a route. */
+  readonly domains?: readonly string[]
+  /** Only questions of these clients go there: `lan`, addresses and prefixes. */
+  readonly clients?: readonly string[]
+  /** A plain one may be replaced by its encrypted self (RFC 9462 §4.2). */
+  readonly ddr?: 'verified'
+}
+
+/** The domains that have upstreams of their own: what they answer is the user's word, private addresses included. */
+export function routedDomainsOf(upstreams: readonly UpstreamConfig[]): readonly string[] {
+  return [...new Set(upstreams.flatMap(({ domains }) => domains ?? []))]
 }
 
 export function upstreamsConfigOf(
@@ -94,11 +142,16 @@ export function upstreamsConfigOf(
   files: SettingsFiles,
 ): Promise<readonly UpstreamConfig[]> {
   return Promise.all(
-    upstreams.map(async ({ url, addresses, trust, pins, 'case-randomisation': randomCase }, index) => ({
-      address: parseUpstreamUrl(url, addresses, 'may-be-looked-up'),
-      pins,
-      caseRandomisation: randomCase === 'on',
-      ...(await files.roots(trust, `upstreams.${index}.trust`)),
-    })),
+    upstreams.map(
+      async ({ url, addresses, trust, for: domains, clients, ddr, pins, 'case-randomisation': randomCase }, index) => ({
+        address: parseUpstreamUrl(url, addresses, 'may-be-looked-up'),
+        ...(pins.length > 0 ? { pins } : {}),
+        ...(randomCase === 'on' ? { caseRandomisation: true } : {}),
+        ...(await files.roots(trust, `upstreams.${index}.trust`)),
+        ...(domains.length > 0 ? { domains } : {}),
+        ...(clients.length > 0 ? { clients } : {}),
+        ...(ddr === 'off' ? {} : { ddr }),
+      }),
+    ),
   )
 }

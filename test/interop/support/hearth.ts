@@ -108,6 +108,8 @@ export async function routerIn(
     },
     listen: { do53: [`127.0.0.1:${do53}`], dot: [`127.0.0.1:${dot}`], doh: [`127.0.0.1:${doh}`] },
     upstreams: [{ url: 'udp://127.0.0.1:9' }],
+    // The zones of these tests are below it.
+    local: { 'special-names': { forward: ['test'] } },
     ...more,
   })
   const status = (): Promise<RouterStatus> => askOperation<RouterStatus>(join(state, 'admin.sock'), 'status')

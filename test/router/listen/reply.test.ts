@@ -3,8 +3,10 @@ import { EDNS_OPTION, RCODE, TYPE } from '../../../src/dns/codes.ts'
 import type { EdnsOption } from '../../../src/dns/edns.ts'
 import { buildMessage, type Edns, type Message, parseMessage } from '../../../src/dns/message.ts'
 import { MessageView } from '../../../src/dns/view.ts'
+import { serverCookies } from '../../../src/router/listen/cookies.ts'
 import { MESSAGE_BYTES_MAX, writeReply } from '../../../src/router/listen/reply.ts'
 import type { Answer, Transport } from '../../../src/router/resolve/resolver.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { queryOf, queryWire } from '../../support/query.ts'
 
 const TRANSPORTS: readonly Transport[] = ['udp', 'tcp', 'dot', 'doh']
@@ -177,6 +179,93 @@ describe('FWD-3: size on UDP', () => {
     const cut = replyTo(query, 'udp', answerOfSize(query, 600, { extendedErrors }))
     expect(messageOf(cut)).toMatchObject({ truncated: true, answers: [] })
     expect(cut.length).toBeLessThanOrEqual(512)
+  })
+})
+
+describe('FWD-3: what goes first when space is short', () => {
+  /** One address in the answer section, `additional` octets of the additional section. */
+  const answerWith = (query: Uint8Array, additional: number, fields: Partial<Answer> = {}): Answer => {
+    const { questions, id } = messageOf(query)
+    const record = (type: number, data: Uint8Array | { address: string }) => ({
+      name: 'a.example',
+      type,
+      class: 1,
+      ttl: 300,
+      data,
+    })
+    const wire = buildMessage({
+      id,
+      isResponse: true,
+      recursionAvailable: true,
+      questions,
+      answers: [record(TYPE.A, { address: '192.0.2.1' })],
+      authorities: [record(65_400, Uint8Array.of(1))],
+      additionals: [record(65_401, new Uint8Array(additional))],
+    })
+    return { kind: 'answer', wire, from: 'test', ...fields }
+  }
+
+  it('the additional section goes without TC when the rest fits (RFC 2181 section 9)', () => {
+    for (const query of [queryWire('a.example'), queryWire('a.example', TYPE.A, edns({ udpSize: 512 }))]) {
+      const reply = messageOf(replyTo(query, 'udp', answerWith(query, 500)))
+      expect(reply).toMatchObject({ truncated: false, answers: [{}], authorities: [{}], additionals: [] })
+      expect(messageOf(replyTo(query, 'udp', answerWith(query, 50))).additionals.length).toBe(1)
+    }
+  })
+
+  it('a signed answer is cut instead: the signature would not fit what is left (RFC 8945)', () => {
+    const query = queryWire('a.example')
+    const { wire } = answerWith(query, 500)
+    const signed = Uint8Array.from([
+      ...wire,
+      ...Buffer.from('016b00 00fa 00ff 00000000 0001 00'.replaceAll(' ', ''), 'hex'),
+    ])
+    signed[11] = 2
+    const reply = messageOf(replyTo(query, 'udp', { kind: 'answer', wire: signed, from: 'test' }))
+    expect(reply).toMatchObject({ truncated: true, answers: [], additionals: [] })
+  })
+
+  it('texts of extended errors, then their codes, then the additional section, then all records', () => {
+    const query = queryWire('a.example', TYPE.A, edns({ udpSize: 512 }))
+    const extendedErrors = [{ code: 3, text: 'x'.repeat(100) }]
+    const shapes = [300, 395, 427, 430, 600].map((additional) => {
+      const reply = messageOf(replyTo(query, 'udp', answerWith(query, additional, { extendedErrors })))
+      return [reply.edns!.options[0]?.data.length ?? 0, reply.additionals.length, reply.truncated]
+    })
+    expect(shapes).toEqual([
+      [102, 1, false],
+      [2, 1, false],
+      [2, 1, false],
+      [0, 1, false],
+      [2, 0, false],
+    ])
+    const cut = messageOf(replyTo(query, 'udp', answerOfSize(query, 600, { extendedErrors })))
+    expect([cut.edns!.options[0]?.data.length, cut.truncated]).toEqual([2, true])
+  })
+})
+
+describe('cookies', () => {
+  const cookies = serverCookies(new ManualClock())
+  const query = queryWire('a.example', TYPE.A, edns({ options: [option(EDNS_OPTION.COOKIE, 1, 2, 3, 4, 5, 6, 7, 8)] }))
+  const replied = (transport: Transport, answer = answerOfSize(query, 100)): Message => {
+    const target = new Uint8Array(MESSAGE_BYTES_MAX)
+    return messageOf(target.slice(0, writeReply(target, 0, queryOf(query, transport), answer, cookies)))
+  }
+
+  it.each(['udp', 'tcp'] as const)('are answered on %s', (transport) => {
+    const [cookie] = replied(transport).edns!.options
+    expect(cookie).toMatchObject({ code: EDNS_OPTION.COOKIE })
+    expect([...cookie!.data.subarray(0, 12)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0])
+    expect(cookie!.data.length).toBe(24)
+  })
+
+  it.each(['dot', 'doh'] as const)('are not on %s', (transport) => {
+    expect(replied(transport).edns!.options).toEqual([])
+  })
+
+  it('stay when everything else goes', () => {
+    const cut = replied('udp', answerOfSize(query, 2_000))
+    expect([cut.truncated, cut.edns!.options.length]).toEqual([true, 1])
   })
 })
 

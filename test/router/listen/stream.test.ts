@@ -6,11 +6,12 @@ import { createLog } from '../../../src/core/log.ts'
 import { EDNS_OPTION } from '../../../src/dns/codes.ts'
 import { FrameReader, frameOf } from '../../../src/dns/frame.ts'
 import { MessageView } from '../../../src/dns/view.ts'
-import { gatherBuffer, serveConnection } from '../../../src/router/listen/stream.ts'
+import { serverCookies } from '../../../src/router/listen/cookies.ts'
+import { type Connection, type Shared, serveConnection, sharedState } from '../../../src/router/listen/stream.ts'
 import { withCache } from '../../../src/router/resolve/cache.ts'
-import type { Resolver } from '../../../src/router/resolve/resolver.ts'
+import type { Outcome, Query, Resolver } from '../../../src/router/resolve/resolver.ts'
 import { answerOf } from '../../../src/router/upstream/wire.ts'
-import { settle } from '../../support/manual-clock.ts'
+import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { queryOf, queryWire, resolverOf, responseWire } from '../../support/query.ts'
 
 /** A socket that keeps what was written to it, write by write. */
@@ -56,15 +57,17 @@ class RecordingSocket extends Duplex {
 const context = { clock: systemClock, log: createLog('silent') }
 
 function serve(resolver: Resolver): RecordingSocket {
+  return open(resolver, sharedState(context)).socket
+}
+
+function open(
+  resolver: Resolver,
+  shared: Shared,
+  transport: 'tcp' | 'dot' = 'dot',
+): { readonly socket: RecordingSocket; readonly connection: Connection } {
   const socket = new RecordingSocket()
-  serveConnection(
-    socket as unknown as Socket,
-    { address: '127.0.0.1', transport: 'dot' },
-    resolver,
-    gatherBuffer(),
-    context,
-  )
-  return socket
+  const client = { address: '127.0.0.1', transport }
+  return { socket, connection: serveConnection(socket as unknown as Socket, client, resolver, shared) }
 }
 
 /** A cache that already knows the answers for `names`. */
@@ -252,5 +255,180 @@ describe('bounds of a connection', () => {
     await settle()
     expect(idsOf(socket.messages)).toEqual([9])
     expect(socket.writableEnded).toBe(true)
+  })
+})
+
+describe('times of a connection', () => {
+  const timed = async (names: readonly string[] = ['a.example']) => {
+    const clock = new ManualClock()
+    await clock.advance(1)
+    return { clock, ...open(await warmCache(names), sharedState({ clock })) }
+  }
+  const frame = Buffer.from(frameOf(queryWire('a.example')))
+
+  it('a message that was begun has five seconds to be whole, an octet a second or not', async () => {
+    const { clock, socket, connection } = await timed()
+    for (let second = 0; second < 5; second++) {
+      expect(socket.destroyed).toBe(false)
+      socket.push(frame.subarray(second, second + 1))
+      await clock.advance(1_000)
+      connection.check(clock.monotonicMs())
+    }
+    await settle()
+    expect(socket.destroyed).toBe(true)
+  })
+
+  it('each message has its own five seconds', async () => {
+    const { clock, socket, connection } = await timed()
+    for (let second = 0; second < 20; second++) {
+      // The rest of one and the beginning of the next.
+      socket.push(Buffer.concat([second === 0 ? Buffer.alloc(0) : frame.subarray(5), frame.subarray(0, 5)]))
+      await clock.advance(1_000)
+      connection.check(clock.monotonicMs())
+    }
+    await settle()
+    expect([socket.destroyed, socket.messages.length]).toEqual([false, 19])
+  })
+
+  it('no time passes for a message while it is we who do not read', async () => {
+    const clock = new ManualClock()
+    await clock.advance(1)
+    const waiting: (() => void)[] = []
+    const upstream = resolverOf(
+      ({ view }) =>
+        new Promise((resolve) =>
+          waiting.push(() => resolve(answerOf(responseWire(view.wire, ['192.0.2.1']), 'up', 'unauthenticated'))),
+        ),
+    )
+    const { socket, connection } = open(upstream, sharedState({ clock }))
+    socket.push(Buffer.concat(Array.from({ length: 101 }, (_, id) => frameOf(queryWire('a.example', 1, { id })))))
+    await clock.advance(20_000)
+    connection.check(clock.monotonicMs())
+    for (const deliver of waiting.splice(0)) deliver()
+    await settle()
+    expect([socket.destroyed, upstream.asked]).toEqual([false, 101])
+  })
+
+  it('a client that keeps its side open after we closed ours is cut, whatever it sends', async () => {
+    const { clock, socket, connection } = await timed()
+    connection.finish()
+    for (let second = 0; second <= 5; second++) {
+      expect(socket.destroyed).toBe(false)
+      socket.push(Buffer.of(0))
+      connection.check(clock.monotonicMs())
+      await clock.advance(1_000)
+    }
+    expect(socket.destroyed).toBe(true)
+  })
+
+  it('a client that reads nothing is cut after ten seconds', async () => {
+    const clock = new ManualClock()
+    await clock.advance(1)
+    const names = Array.from({ length: 60 }, (_, index) => `host-${index}.example`)
+    const shared = sharedState({ clock })
+    const { socket } = open(await warmCache(names), shared)
+    socket.stall()
+    socket.push(Buffer.concat(names.map((name, id) => frameOf(queryWire(name, 1, { id })))))
+    await clock.advance(9_000)
+    shared.slowReaders.check(clock.monotonicMs())
+    expect(socket.destroyed).toBe(false)
+    await clock.advance(1_000)
+    shared.slowReaders.check(clock.monotonicMs())
+    expect(socket.destroyed).toBe(true)
+  })
+})
+
+describe('what all connections of a listener share', () => {
+  const large = ({ view }: Query): Outcome => ({
+    kind: 'answer',
+    wire: Uint8Array.from([...view.wire.subarray(0, view.questionEnd), ...new Uint8Array(60_000)]),
+    from: 'test',
+  })
+
+  it('a client that does not read may have one MiB waiting and no more', async () => {
+    const waiting: (() => void)[] = []
+    const { socket } = open(
+      resolverOf((query) => new Promise((resolve) => waiting.push(() => resolve(large(query))))),
+      sharedState(context),
+    )
+    socket.stall()
+    socket.push(Buffer.concat(Array.from({ length: 30 }, (_, id) => frameOf(queryWire('a.example', 1, { id })))))
+    await settle()
+    for (const deliver of waiting.splice(0, 10)) deliver()
+    await settle()
+    expect(socket.destroyed).toBe(false)
+    for (const deliver of waiting.splice(0)) deliver()
+    await settle()
+    expect(socket.destroyed).toBe(true)
+  })
+
+  it('over 4096 open questions each connection has one at a time, and none waits for ever', async () => {
+    const shared = sharedState(context)
+    const waiting: (() => void)[] = []
+    const upstream = resolverOf(
+      ({ view }) =>
+        new Promise((resolve) =>
+          waiting.push(() => resolve(answerOf(responseWire(view.wire, ['192.0.2.1']), 'up', 'unauthenticated'))),
+        ),
+    )
+    shared.openQueries = 4096
+    const { socket } = open(upstream, shared)
+    socket.push(Buffer.concat([1, 2, 3].map((id) => frameOf(queryWire('a.example', 1, { id })))))
+    for (let asked = 1; asked <= 3; asked++) {
+      await settle()
+      expect(upstream.asked).toBe(asked)
+      waiting.shift()!()
+    }
+    await settle()
+    expect(idsOf(socket.messages)).toEqual([1, 2, 3])
+    expect(shared.openQueries).toBe(4096)
+  })
+})
+
+describe('a connection gives up its place', () => {
+  it('when it is idle, and says so', async () => {
+    const { socket, connection } = open(await warmCache(['a.example']), sharedState(context))
+    socket.push(frameOf(queryWire('a.example', 1, { id: 1 })))
+    await settle()
+    expect(connection.giveUp()).toBe(true)
+    await settle()
+    expect([socket.writableEnded, socket.destroyed, idsOf(socket.messages)]).toEqual([true, true, [1]])
+  })
+
+  it('not while a question is open, or half of one has come', async () => {
+    const asking = open(
+      resolverOf(() => new Promise(() => {})),
+      sharedState(context),
+    )
+    asking.socket.push(frameOf(queryWire('a.example')))
+    const half = open(await warmCache([]), sharedState(context))
+    half.socket.push(Buffer.of(0, 40, 1))
+    await settle()
+    expect([asking.connection.giveUp(), half.connection.giveUp()]).toEqual([false, false])
+    expect([asking.socket.destroyed, half.socket.destroyed]).toEqual([false, false])
+  })
+})
+
+describe('what is no query', () => {
+  const cookie = Buffer.from('abcd0100000000000000000100002904d000000000000c000a00080102030405060708', 'hex')
+
+  it('a request for a cookie is answered on TCP, and FORMERR on TLS', async () => {
+    const shared = { ...sharedState(context), cookies: serverCookies(systemClock) }
+    for (const [transport, bytes] of [
+      ['tcp', 12 + 11 + 4 + 24],
+      ['dot', 12],
+    ] as const) {
+      const { socket } = open(await warmCache([]), shared, transport)
+      socket.push(frameOf(cookie))
+      await settle()
+      expect(socket.messages.map(({ length }) => length)).toEqual([bytes])
+    }
+  })
+
+  it('SEC-1: who may not ask gets no error either', async () => {
+    const { socket } = open(await warmCache([]), { ...sharedState(context), admit: () => false }, 'tcp')
+    socket.push(frameOf(queryWire('a.example', 1, { opcode: 5 })))
+    await settle()
+    expect([socket.destroyed, socket.writes]).toEqual([true, []])
   })
 })

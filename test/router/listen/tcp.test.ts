@@ -1,20 +1,24 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { connect, Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../../src/core/clock.ts'
+import { buildAnswer } from '../../../src/dns/build.ts'
 import { EDNS_OPTION, RCODE, TYPE } from '../../../src/dns/codes.ts'
 import { frameOf } from '../../../src/dns/frame.ts'
 import { parseMessage } from '../../../src/dns/message.ts'
 import { MessageView } from '../../../src/dns/view.ts'
-import type { EncryptedListener, Listener } from '../../../src/router/listen/listener.ts'
+import type { Endpoint } from '../../../src/net/bind.ts'
+import type { EncryptedListener, Listener, ListenerContext } from '../../../src/router/listen/listener.ts'
 import { dotListener, tcpListener } from '../../../src/router/listen/tcp.ts'
 import type { Outcome, Query, Resolver } from '../../../src/router/resolve/resolver.ts'
 import { answerOf } from '../../../src/router/upstream/wire.ts'
 import { recordingLog, silentLog } from '../../support/log.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { queryWire, resolverOf, responseWire } from '../../support/query.ts'
-import { LOOPBACK, StreamClient, tcpClient, tlsClient, tlsSocket, within } from '../../support/sockets.ts'
+import { LOOPBACK, StreamClient, tcpClient, tlsClient, tlsSocket, wiretap, within } from '../../support/sockets.ts'
 import { TestAuthority } from '../../support/tls.ts'
 
 const answering = ({ view }: Query): Outcome =>
@@ -31,11 +35,15 @@ async function started<L extends Listener>(listener: L, resolver: Resolver): Pro
   return listener
 }
 
-const tcp = (resolver: Resolver, log = silentLog): Promise<Listener> =>
-  started(tcpListener(LOOPBACK, { clock: systemClock, log }), resolver)
+const tcp = (resolver: Resolver, log = silentLog, more: Partial<ListenerContext> = {}): Promise<Listener> =>
+  started(tcpListener(LOOPBACK, { clock: systemClock, log, ...more }), resolver)
 
-const dot = async (resolver: Resolver, log = silentLog): Promise<EncryptedListener> =>
-  started(dotListener(LOOPBACK, await authority.material(), { clock: systemClock, log }), resolver)
+const dot = async (
+  resolver: Resolver,
+  log = silentLog,
+  more: Partial<ListenerContext> = {},
+): Promise<EncryptedListener> =>
+  started(dotListener(LOOPBACK, await authority.material(), { clock: systemClock, log, ...more }), resolver)
 
 /** Both transports pass these; `open` starts a listener and connects to it. */
 const TRANSPORTS = {
@@ -198,6 +206,20 @@ describe.each(['tcp', 'dot'] as const)('%s', (transport) => {
       await within('the stop', listener.stop(30), 1_000)
     })
 
+    it('frees the port at once', async () => {
+      const resolver = resolverOf(answering)
+      const { listener, client } = await open(resolver)
+      await client.ask(queryWire('a.example'))
+      await listener.stop(5_000)
+      const next =
+        transport === 'tcp'
+          ? tcpListener(listener.endpoint, { clock: systemClock, log: silentLog })
+          : dotListener(listener.endpoint, await authority.material(), { clock: systemClock, log: silentLog })
+      await started(next, resolver)
+      const again = transport === 'tcp' ? await tcpClient(next.endpoint) : await tlsClient(next.endpoint)
+      expect(MessageView.over(await again.ask(queryWire('a.example', TYPE.A, { id: 8 })))?.id).toBe(8)
+    })
+
     it('leaves no timer behind', async () => {
       const clock = new ManualClock()
       const listener =
@@ -311,14 +333,14 @@ describe('dot handshakes', () => {
     expect((await tlsSocket(listener.endpoint)).getPeerCertificate().subjectaltname).toBe('DNS:dns.test')
   })
 
-  it('stop does not wait for a handshake that never comes', async () => {
+  it('stop does not wait for a handshake that never comes, not even its time of grace', async () => {
     const { endpoint, stop } = await dot(resolverOf(answering))
     const silent = connect(endpoint)
     onTestFinished(() => void silent.destroy())
     silent.on('error', () => {})
     await once(silent, 'connect')
     await settle()
-    await within('the stop', stop(30), 1_000)
+    await within('the stop', stop(10_000), 1_000)
   })
 
   it('a client that breaks off its handshake does no harm', async () => {
@@ -360,6 +382,243 @@ describe('the number of connections', () => {
       })(),
     )
   })
+
+  const bounded = (max: number, maxPerClient: number) => ({ connections: () => ({ max, maxPerClient }) })
+  const from = async (localAddress: string, to: Endpoint): Promise<StreamClient> => {
+    const socket = connect({ ...to, localAddress })
+    await once(socket, 'connect')
+    return new StreamClient(socket)
+  }
+
+  it('when all places are taken, the oldest idle connection of whoever has most is ended for somebody else', async () => {
+    const resolver = resolverOf((query) =>
+      query.view.questionName === 'slow.example' ? new Promise(() => {}) : answering(query),
+    )
+    const { endpoint } = await tcp(resolver, silentLog, bounded(3, 3))
+    const asking = await from('127.0.0.1', endpoint)
+    asking.send(queryWire('slow.example'))
+    await untilAsked(resolver, 1)
+    const idle = [await from('127.0.0.1', endpoint), await from('127.0.0.1', endpoint)]
+    for (const client of idle) await client.ask(queryWire('a.example'))
+    const refused = await from('127.0.0.1', endpoint)
+    await within('the refusal', refused.closed)
+    const other = await from('127.0.0.2', endpoint)
+    expect((await other.ask(queryWire('a.example'))).length).toBeGreaterThan(12)
+    await within('the end of an idle one', idle[0]!.closed)
+    expect([asking.socket.closed, idle[1]!.socket.closed]).toEqual([false, false])
+  })
+
+  it('handshakes under way take places too, and give them up', async () => {
+    const { endpoint } = await dot(resolverOf(answering), silentLog, bounded(2, 2))
+    const silent = [await from('127.0.0.1', endpoint), await from('127.0.0.1', endpoint)]
+    const refused = await from('127.0.0.1', endpoint)
+    await within('the refusal', refused.closed)
+    const other = await tlsClient(endpoint, { localAddress: '127.0.0.2' } as ConnectionOptions)
+    expect((await other.ask(queryWire('a.example'))).length).toBeGreaterThan(12)
+    await within('the end of the first handshake', silent[0]!.closed)
+  })
+
+  it('new bounds hold without a new listener', async () => {
+    let max = 16
+    const { endpoint } = await tcp(resolverOf(answering), silentLog, {
+      connections: () => ({ max, maxPerClient: max }),
+    })
+    const first = await from('127.0.0.1', endpoint)
+    await first.ask(queryWire('a.example'))
+    max = 1
+    await within('the refusal', (await from('127.0.0.1', endpoint)).closed)
+    expect((await first.ask(queryWire('a.example'))).length).toBeGreaterThan(12)
+  })
+})
+
+describe('SEC-1: who may not connect', () => {
+  const admit = (address: string): boolean => address !== '127.0.0.2'
+
+  it('is closed on DoT before any TLS work', async () => {
+    const { endpoint } = await dot(resolverOf(answering), silentLog, { admit })
+    const socket = connect({ ...endpoint, localAddress: '127.0.0.2' })
+    const received: Buffer[] = []
+    socket.on('error', () => {}).on('data', (chunk) => received.push(chunk))
+    await within('the end of the connection', once(socket, 'close'))
+    expect(received).toEqual([])
+    expect((await (await tlsClient(endpoint)).ask(queryWire('a.example'))).length).toBeGreaterThan(12)
+  })
+
+  it('is left to the guard on TCP, which refuses', async () => {
+    const resolver = resolverOf(answering)
+    const { endpoint } = await tcp(resolver, silentLog, { admit })
+    const socket = connect({ ...endpoint, localAddress: '127.0.0.2' })
+    await once(socket, 'connect')
+    await new StreamClient(socket).ask(queryWire('a.example'))
+    expect(resolver.asked).toBe(1)
+  })
+})
+
+describe('on the wire', () => {
+  /** Types of the TLS records, which are readable whatever is in them. */
+  const recordTypes = (bytes: Buffer): number[] => {
+    const types: number[] = []
+    for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) types.push(bytes[at]!)
+    return types
+  }
+  const [ALERT, APPLICATION_DATA] = [21, 23]
+
+  it('DOT-2: length and message are one TLS record', async () => {
+    const { endpoint } = await dot(resolverOf(answering))
+    const tap = await wiretap(endpoint)
+    const client = await tlsClient(tap.endpoint)
+    await client.ask(queryWire('a.example')) // the tickets are there, too
+    for (let id = 1; id < 5; id++) {
+      tap.forget()
+      await client.ask(queryWire('a.example', TYPE.A, { id }))
+      expect(recordTypes(tap.sent())).toEqual([APPLICATION_DATA])
+    }
+  })
+
+  it.each([
+    ['after 10 s', [], 100],
+    ['after the 30 s that were announced', [{ code: EDNS_OPTION.TCP_KEEPALIVE, data: new Uint8Array(0) }], 300],
+  ] as const)('DOT-6: an idle connection is closed %s, with close_notify', async (_, options, idleMs) => {
+    // A hundred times as fast.
+    const { setTimeout } = Socket.prototype
+    vi.spyOn(Socket.prototype, 'setTimeout').mockImplementation(function (this: Socket, ms, ...rest) {
+      return setTimeout.call(this, ms / 100, ...rest)
+    })
+    onTestFinished(() => void vi.restoreAllMocks())
+    const { endpoint } = await dot(resolverOf(answering))
+    const tap = await wiretap(endpoint)
+    const client = await tlsClient(tap.endpoint, { maxVersion: 'TLSv1.2' }) // in 1.3 an alert looks like data
+    await client.ask(queryWire('a.example', TYPE.A, { edns: { udpSize: 1232, version: 0, dnssecOk: false, options } }))
+    const sinceMs = performance.now()
+    tap.forget()
+    await within('the end of the connection', client.ended)
+    expect(performance.now() - sinceMs).toBeGreaterThan(idleMs - 20)
+    expect(recordTypes(tap.sent())).toEqual([ALERT])
+    await within('the close', client.closed)
+  })
+
+  it('an octet a second is no sign of life: the connection is closed five seconds after the message began', async () => {
+    const clock = new ManualClock()
+    await clock.advance(1)
+    const listener = await started(
+      dotListener(LOOPBACK, await authority.material(), { clock, log: silentLog }),
+      resolverOf(answering),
+    )
+    const client = await tlsClient(listener.endpoint)
+    client.socket.write(Buffer.of(0))
+    await settle()
+    const begun = performance.now()
+    while (clock.sleeping === 0 && performance.now() - begun < 50) await settle()
+    await clock.advance(5_000)
+    client.socket.write(Buffer.of(40))
+    await within('the end of the connection', client.closed) // the listener looks every second
+  })
+})
+
+describe('many', () => {
+  it('DOT-1: 200 connections with 50 questions each: every answer is the right one', async () => {
+    // The address says whose question it was. Every third one is answered later, so that answers overtake each other.
+    const resolver = resolverOf(({ view }) => {
+      const [, of, id] = /^host-(\d+)-(\d+)/.exec(view.questionName)!
+      const data = { address: `10.0.${Number(of)}.${Number(id)}` }
+      const answers = [{ name: view.questionName, type: TYPE.A, ttl: 300, rdata: data }]
+      const wire = buildAnswer(view, { rcode: RCODE.NOERROR, authoritative: false, answers })
+      const outcome: Outcome = { kind: 'answer', wire, from: 'test' }
+      return view.id % 3 === 0 ? settle().then(() => outcome) : outcome
+    })
+    const { endpoint } = await dot(resolver)
+    const clients = await Promise.all(Array.from({ length: 200 }, () => tlsClient(endpoint)))
+    const template = Buffer.from(queryWire('host-000-00.example'))
+    const digitsAt = template.indexOf('000-00')
+    const question = (of: number, id: number): Buffer => {
+      const wire = Buffer.from(template)
+      wire.write(`${String(of).padStart(3, '0')}-${String(id).padStart(2, '0')}`, digitsAt)
+      wire.writeUInt16BE(id, 0)
+      return wire
+    }
+    await Promise.all(
+      clients.map(async (client, of) => {
+        client.send(...Array.from({ length: 50 }, (_, id) => question(of, id)))
+        // Compared by hand: 10,000 times `expect` would take longer than everything else.
+        const right = new Set<number>()
+        for (let count = 0; count < 50; count++) {
+          const answer = Buffer.from(await client.next())
+          const id = answer.readUInt16BE(0)
+          const isSame = answer.subarray(12, template.length).equals(question(of, id).subarray(12))
+          if (isSame && answer.subarray(-4).equals(Buffer.of(10, 0, of, id))) right.add(id)
+        }
+        expect(right.size).toBe(50)
+      }),
+    )
+    expect(resolver.asked).toBe(10_000)
+  })
+
+  it('resets at every stage of a connection leave nothing behind', async () => {
+    const waiting = new Set<AbortSignal>()
+    const resolver = resolverOf((_query, signal) => (waiting.add(signal), new Promise(() => {})))
+    const { endpoint } = await dot(resolver)
+    const before = openSockets()
+    for (let round = 0; round < 10; round++) {
+      const sockets = await Promise.all(
+        Array.from({ length: 30 }, async (_, index) => {
+          const raw = await rawSocket(endpoint)
+          if (index % 3 === 0) return raw
+          const tls = connectTls({ socket: raw, rejectUnauthorized: false })
+          tls.on('error', () => {})
+          await once(tls, 'secureConnect')
+          tls.write(index % 3 === 1 ? frameOf(queryWire('a.example')) : Buffer.of(0, 40, 1))
+          return raw
+        }),
+      )
+      await within('the questions', untilAsked(resolver, 10 * (round + 1)))
+      for (const socket of sockets) socket.resetAndDestroy()
+    }
+    await within('the end of all connections', untilOpen(before))
+    expect(waiting.size).toBe(100)
+    expect([...waiting].every(({ aborted }) => aborted)).toBe(true)
+  })
+
+  it.each([
+    ['tcp', tcp, 10_000],
+    ['dot', dot, 1_500],
+  ] as const)(
+    'connections that send nothing leave nothing behind: %s',
+    async (_, listen, count) => {
+      const { endpoint } = await listen(resolverOf(answering))
+      const before = openSockets()
+      const visit = async (): Promise<void> => {
+        const sockets = await Promise.all(Array.from({ length: 500 }, () => rawSocket(endpoint)))
+        for (const socket of sockets) socket.destroy()
+        await within('the end of all connections', untilOpen(before))
+      }
+      await visit()
+      const heapBefore = heapInUse()
+      for (let done = 500; done < count; done += 500) await visit()
+      // 500 octets for each of them would be noticed.
+      expect(heapInUse() - heapBefore).toBeLessThan(count * 500)
+      const client = await rawSocket(endpoint)
+      expect(client.closed).toBe(false)
+      client.destroy()
+    },
+    60_000,
+  )
+
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const heapInUse = (): number => {
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const openSockets = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
+  const untilOpen = async (count: number): Promise<void> => {
+    while (openSockets() > count) await settle()
+  }
+  const rawSocket = async (to: Endpoint): Promise<Socket> => {
+    const socket = connect(to)
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    return socket
+  }
 })
 
 async function untilAsked(resolver: { readonly asked: number }, count: number): Promise<void> {

@@ -1,8 +1,11 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { Socket } from 'node:dgram'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../../src/core/clock.ts'
-import { RCODE, TYPE } from '../../../src/dns/codes.ts'
-import { parseMessage } from '../../../src/dns/message.ts'
-import type { Listener } from '../../../src/router/listen/listener.ts'
+import { EDNS_OPTION, RCODE, TYPE } from '../../../src/dns/codes.ts'
+import { buildMessage, parseMessage } from '../../../src/dns/message.ts'
+import type { Endpoint } from '../../../src/net/bind.ts'
+import { serverCookies } from '../../../src/router/listen/cookies.ts'
+import type { Listener, ListenerContext } from '../../../src/router/listen/listener.ts'
 import { udpListener } from '../../../src/router/listen/udp.ts'
 import type { Outcome, Query, Resolver } from '../../../src/router/resolve/resolver.ts'
 import { answerOf } from '../../../src/router/upstream/wire.ts'
@@ -14,8 +17,25 @@ import { askUdp, LOOPBACK, udpClient, within } from '../../support/sockets.ts'
 const answering = ({ view }: Query): Outcome =>
   answerOf(responseWire(view.wire, ['192.0.2.1']), 'test', 'unauthenticated')
 
-async function started(resolver: Resolver, log = silentLog): Promise<Listener> {
-  const listener = udpListener(LOOPBACK, { clock: systemClock, log })
+/** The sockets of the listeners, in the order they were made. */
+const sockets: Socket[] = []
+const emit = Socket.prototype.bind
+beforeAll(() => {
+  vi.spyOn(Socket.prototype, 'bind').mockImplementation(function (this: Socket, ...args: unknown[]) {
+    sockets.push(this)
+    return Reflect.apply(emit, this, args) as Socket
+  })
+})
+afterAll(() => void vi.restoreAllMocks())
+
+/** A datagram as if it had come from there: such a sender is not to be had on loopback. */
+async function feed(to: Endpoint, wire: Uint8Array, from: { address: string; port: number }): Promise<void> {
+  const socket = sockets.findLast((each) => each.address().port === to.port)!
+  socket.emit('message', Buffer.from(wire), { ...from, family: 'IPv4', size: wire.length })
+}
+
+async function started(resolver: Resolver, log = silentLog, more: Partial<ListenerContext> = {}): Promise<Listener> {
+  const listener = udpListener(LOOPBACK, { clock: systemClock, log, ...more })
   await listener.start(resolver)
   onTestFinished(() => listener.stop(0).catch(() => {}))
   return listener
@@ -84,6 +104,85 @@ describe('answers', () => {
     client.send(queryWire('a.example', TYPE.A, { id: 99 }))
     expect(parseMessage(await client.next())?.id).toBe(99)
     expect(client.received.length).toBe(1)
+  })
+})
+
+describe('cookies', () => {
+  const withCookie = (data: Uint8Array) => ({
+    edns: { udpSize: 1232, version: 0, dnssecOk: false, options: [{ code: EDNS_OPTION.COOKIE, data }] },
+  })
+  const cookieOf = (wire: Uint8Array) => parseMessage(wire)!.edns!.options.at(0)!.data
+  const client = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8)
+
+  it('FWD-6: are answered here, and a bad one is answered too', async () => {
+    const { endpoint } = await started(resolverOf(answering), silentLog, { cookies: serverCookies(systemClock) })
+    const cookie = cookieOf(await askUdp(endpoint, queryWire('a.example', TYPE.A, withCookie(client))))
+    expect(cookie.length).toBe(24)
+    const again = await askUdp(endpoint, queryWire('a.example', TYPE.A, withCookie(cookie)))
+    expect(cookieOf(again)).toEqual(cookie)
+    const bad = await askUdp(endpoint, queryWire('a.example', TYPE.A, withCookie(cookie.with(23, cookie[23]! ^ 1))))
+    expect(parseMessage(bad)).toMatchObject({ rcode: RCODE.NOERROR, answers: [{}] })
+    expect(cookieOf(bad).length).toBe(24)
+  })
+
+  it('can be asked for without a question (RFC 7873 section 5.4)', async () => {
+    const resolver = resolverOf(answering)
+    const { endpoint } = await started(resolver, silentLog, { cookies: serverCookies(systemClock) })
+    const ask = (data: Uint8Array) => askUdp(endpoint, buildMessage({ id: 5, ...withCookie(data) }))
+    const first = await ask(client)
+    expect(parseMessage(first)).toMatchObject({ id: 5, rcode: RCODE.NOERROR, questions: [], answers: [] })
+    expect(parseMessage(await ask(cookieOf(first)))).toMatchObject({ rcode: RCODE.NOERROR })
+    const bad = await ask(cookieOf(first).with(23, cookieOf(first)[23]! ^ 1))
+    expect(parseMessage(bad)).toMatchObject({ rcode: RCODE.BADCOOKIE })
+    expect(parseMessage(await ask(cookieOf(bad)))).toMatchObject({ rcode: RCODE.NOERROR })
+    expect(resolver.asked).toBe(0)
+  })
+
+  it('without secrets there are none', async () => {
+    const { endpoint } = await started(resolverOf(answering))
+    const reply = parseMessage(await askUdp(endpoint, queryWire('a.example', TYPE.A, withCookie(client))))
+    expect(reply?.edns?.options).toEqual([])
+    expect(parseMessage(await askUdp(endpoint, buildMessage({ id: 5, ...withCookie(client) })))).toMatchObject({
+      rcode: RCODE.FORMERR,
+    })
+  })
+})
+
+describe('nobody else', () => {
+  it('SEC-1: who may not ask gets no error either; what the resolver says is its own affair', async () => {
+    const { endpoint } = await started(resolverOf(answering), silentLog, { admit: () => false })
+    const client = await udpClient(endpoint)
+    client.send(queryWire('a.example', TYPE.A, { opcode: 5 }))
+    client.send(queryWire('a.example', TYPE.A, { id: 99 }))
+    expect(parseMessage(await client.next())?.id).toBe(99)
+    expect(client.received.length).toBe(1)
+  })
+
+  it('gets an answer at our own address and port: it would come back', async () => {
+    const resolver = resolverOf(answering)
+    const { endpoint } = await started(resolver)
+    const emitted: Uint8Array[] = []
+    const onMessage = vi.spyOn(Socket.prototype, 'send').mockImplementation((wire) => void emitted.push(wire as never))
+    onTestFinished(() => onMessage.mockRestore())
+    await feed(endpoint, queryWire('a.example'), { address: endpoint.host, port: endpoint.port })
+    await feed(endpoint, queryWire('a.example'), { address: endpoint.host, port: 0 })
+    expect([resolver.asked, emitted.length]).toEqual([0, 0])
+    await feed(endpoint, queryWire('a.example'), { address: '127.0.0.2', port: endpoint.port })
+    expect([resolver.asked, emitted.length]).toEqual([1, 1])
+  })
+
+  it('can fill all places for open questions: a client has a quarter of them', async () => {
+    const resolver = resolverOf(() => new Promise(() => {}))
+    const { endpoint } = await started(resolver)
+    for (let index = 0; index < 2_000; index++)
+      await feed(endpoint, queryWire('a.example'), { address: `2001:db8::${index.toString(16)}`, port: 4_000 })
+    expect(resolver.asked).toBe(1_024)
+    await feed(endpoint, queryWire('a.example'), { address: '2001:db8:0:1::1', port: 4_000 })
+    expect(resolver.asked).toBe(1_025)
+    for (let client = 2; client < 6; client++)
+      for (let index = 0; index < 1_024; index++)
+        await feed(endpoint, queryWire('a.example'), { address: `192.0.2.${client}`, port: 4_000 })
+    expect(resolver.asked).toBe(4_096)
   })
 })
 

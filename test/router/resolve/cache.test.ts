@@ -5,11 +5,10 @@ import { cacheKey } from '../../../src/router/resolve/cache/key.ts'
 import { withCache } from '../../../src/router/resolve/cache.ts'
 import { chainOf } from '../../../src/router/resolve/chain.ts'
 import { withDedup } from '../../../src/router/resolve/dedup.ts'
-import { createPool } from '../../../src/router/resolve/pool.ts'
 import type { Resolver } from '../../../src/router/resolve/resolver.ts'
 import { answerOf } from '../../../src/router/upstream/wire.ts'
-import { silentLog } from '../../support/log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
+import { poolOf } from '../../support/pool.ts'
 import { queryOf, queryWire, resolverOf } from '../../support/query.ts'
 import { a, answerIn, cacheOver, cname, soa, upstreamOf } from './cache/scene.ts'
 
@@ -274,9 +273,9 @@ describe('a flight shared by several askers', () => {
 
   it('tells each of a failure with its own id, letter case and flags', async () => {
     const broken = resolverOf(() => Promise.reject(new Error('no link')))
-    const { resolver } = createPool([broken], { clock: new ManualClock(), log: silentLog })
-    const answers = await askAll(shared(resolver))
-    expect(broken.asked).toBe(1)
+    const { pool, members } = poolOf(() => [broken])
+    const answers = await askAll(shared(pool))
+    expect(members[0]!.status().queries).toBe(1)
     expect(answers).toMatchObject([
       { id: 1, rcode: RCODE.SERVFAIL, recursionDesired: true, questions: [{ name: 'a.example' }] },
       { id: 2, rcode: RCODE.SERVFAIL, recursionDesired: false, questions: [{ name: 'A.EXAMPLE' }] },

@@ -2,15 +2,12 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { concatBytes, fromHex } from '../../../src/core/bytes.ts'
 import { CLASS, RCODE, TYPE } from '../../../src/dns/codes.ts'
-import { type Message, parseMessage, recordText } from '../../../src/dns/message.ts'
 import { MessageView } from '../../../src/dns/view.ts'
 import { encryptedEndpoints, type Presence } from '../../../src/router/discovery/presence.ts'
-import { withLocal } from '../../../src/router/resolve/local.ts'
-import type { Answer } from '../../../src/router/resolve/resolver.ts'
 import { golden, hexOf } from '../../dns/golden.ts'
-import { queryOf, queryWire, resolverOf } from '../../support/query.ts'
+import { localOver, textsOf } from '../../support/local.ts'
+import { queryWire } from '../../support/query.ts'
 
-const NEVER = new AbortController().signal
 const NAME = 'dns.cpe-7f3a.example.net'
 const CERTIFICATE = { notAfterMs: Number.POSITIVE_INFINITY, ipAddresses: [] }
 
@@ -24,58 +21,42 @@ const HOME: Presence = {
 }
 const { certificate: _, ...WITHOUT_CERTIFICATE } = HOME
 
-function localOver(presence: Presence) {
-  const state = { presence }
-  const upstream = resolverOf(() => ({ kind: 'drop', reason: 'rate-limit' }))
-  const layer = withLocal(() => state.presence)(upstream)
-  const resolve = (wire: Uint8Array): Answer | undefined => {
-    const outcome = layer.resolve(queryOf(wire), NEVER)
-    if (outcome instanceof Promise) throw new Error('a promise')
-    return outcome.kind === 'answer' ? outcome : undefined
-  }
-  const ask = (name: string, type: number = TYPE.A): Message | undefined => {
-    const answer = resolve(queryWire(name, type))
-    return answer && parseMessage(answer.wire)
-  }
-  return { state, upstream, resolve, ask }
-}
-
-const textsOf = (records: Message['answers'] | undefined): string[] => (records ?? []).map(recordText)
-
 describe('DDR-1: _dns.resolver.arpa SVCB', () => {
-  it('is the answer of standard section 4.1, with our protocols, byte for byte', () => {
-    const answer = localOver(HOME).resolve(queryWire('_dns.resolver.arpa', TYPE.SVCB))
+  it('is the answer of standard section 4.1, with our protocols, byte for byte', async () => {
+    const answer = (await localOver(HOME)).resolve(queryWire('_dns.resolver.arpa', TYPE.SVCB))
     expect(hexOf(answer!.wire)).toBe(hexOf(golden('ddr-answer-dot-h2')))
     expect(answer).toMatchObject({ from: 'local', freshS: 300 })
   })
 
-  it('names other ports where they are not the usual ones', () => {
-    const { ask } = localOver({ ...HOME, endpoints: encryptedEndpoints({ dot: 8853, doh: 8443 }) })
+  it('names other ports where they are not the usual ones', async () => {
+    const { ask } = await localOver({ ...HOME, endpoints: encryptedEndpoints({ dot: 8853, doh: 8443 }) })
     expect(textsOf(ask('_dns.resolver.arpa', TYPE.SVCB)?.answers)).toEqual([
       `_dns.resolver.arpa. 300 IN SVCB 1 ${NAME}. alpn="dot" port="8853"`,
       `_dns.resolver.arpa. 300 IN SVCB 2 ${NAME}. alpn="h2" port="8443" dohpath="/dns-query{?dns}"`,
     ])
   })
 
-  it('is answered in whatever letter case it is asked, and echoes it', () => {
-    const { ask } = localOver(HOME)
+  it('is answered in whatever letter case it is asked, and echoes it', async () => {
+    const { ask } = await localOver(HOME)
     expect(ask('_DNS.Resolver.ARPA', TYPE.SVCB)).toMatchObject({
       questions: [{ name: '_DNS.Resolver.ARPA' }],
       answers: [{ name: '_DNS.Resolver.ARPA' }, {}],
     })
   })
 
-  it('is nothing on a public address that the certificate leaves out', () => {
+  it('is nothing on a public address that the certificate leaves out', async () => {
     const addresses = ['192.168.1.1', '2001:db8:7f3a:1::1']
-    expect(localOver({ ...HOME, addresses }).ask('_dns.resolver.arpa', TYPE.SVCB)?.answers).toEqual([])
+    expect((await localOver({ ...HOME, addresses })).ask('_dns.resolver.arpa', TYPE.SVCB)?.answers).toEqual([])
     const certificate = { ...CERTIFICATE, ipAddresses: ['2001:db8:7f3a:1::1'] }
-    expect(localOver({ ...HOME, addresses, certificate }).ask('_dns.resolver.arpa', TYPE.SVCB)?.answers.length).toBe(2)
+    expect(
+      (await localOver({ ...HOME, addresses, certificate })).ask('_dns.resolver.arpa', TYPE.SVCB)?.answers.length,
+    ).toBe(2)
   })
 })
 
 describe('DDR-2: the rest of resolver.arpa', () => {
-  it('is the NODATA answer of standard section 4.1, byte for byte', () => {
-    const { resolve } = localOver(HOME)
+  it('is the NODATA answer of standard section 4.1, byte for byte', async () => {
+    const { resolve } = await localOver(HOME)
     expect(hexOf(resolve(queryWire('_dns.resolver.arpa', TYPE.A))!.wire)).toBe(hexOf(golden('ddr-nodata')))
   })
 
@@ -100,8 +81,8 @@ describe('DDR-2: the rest of resolver.arpa', () => {
     TYPE.SVCB,
     65_400,
   ]
-  it.each(names)('%s is NODATA with an SOA for every type, never NXDOMAIN, never asked upstream', (name) => {
-    const { ask, upstream } = localOver(HOME)
+  it.each(names)('%s is NODATA with an SOA for every type, never NXDOMAIN, never asked upstream', async (name) => {
+    const { ask, upstream } = await localOver(HOME)
     for (const type of types) {
       if (name === '_dns.resolver.arpa' && type === TYPE.SVCB) continue
       expect(ask(name, type)).toMatchObject({
@@ -114,8 +95,8 @@ describe('DDR-2: the rest of resolver.arpa', () => {
     expect(upstream.asked).toBe(0)
   })
 
-  it('has no end: any labels below it', () => {
-    const { ask, upstream } = localOver(HOME)
+  it('has no end: any labels below it', async () => {
+    const { ask, upstream } = await localOver(HOME)
     const label = fc.stringMatching(/^[a-z0-9_-]{1,20}$/)
     fc.assert(
       fc.property(fc.array(label, { maxLength: 8 }), fc.integer({ min: 1, max: 65_535 }), (labels, type) => {
@@ -130,8 +111,8 @@ describe('DDR-2: the rest of resolver.arpa', () => {
 })
 
 describe('DDR-3: without a certificate', () => {
-  it('there is nothing, and clients soon ask again', () => {
-    const { resolve, ask } = localOver(WITHOUT_CERTIFICATE)
+  it('there is nothing, and clients soon ask again', async () => {
+    const { resolve, ask } = await localOver(WITHOUT_CERTIFICATE)
     expect(ask('_dns.resolver.arpa', TYPE.SVCB)).toMatchObject({
       rcode: RCODE.NOERROR,
       answers: [],
@@ -147,8 +128,8 @@ describe('DDR-3: without a certificate', () => {
     expect(textsOf(ask(NAME)?.answers)).toEqual([`${NAME}. 300 IN A 192.168.1.1`])
   })
 
-  it('a certificate that comes or goes is seen by the next question', () => {
-    const { state, ask } = localOver(WITHOUT_CERTIFICATE)
+  it('a certificate that comes or goes is seen by the next question', async () => {
+    const { state, ask } = await localOver(WITHOUT_CERTIFICATE)
     const count = (): number | undefined => ask('_dns.resolver.arpa', TYPE.SVCB)?.answers.length
     expect(count()).toBe(0)
     state.presence = HOME
@@ -159,8 +140,8 @@ describe('DDR-3: without a certificate', () => {
 })
 
 describe('our own name', () => {
-  it('has its addresses, also offline', () => {
-    const { ask, upstream } = localOver(HOME)
+  it('has its addresses, also offline', async () => {
+    const { ask, upstream } = await localOver(HOME)
     expect(textsOf(ask(NAME, TYPE.A)?.answers)).toEqual([`${NAME}. 300 IN A 192.168.1.1`])
     expect(textsOf(ask(NAME.toUpperCase(), TYPE.AAAA)?.answers)).toEqual([
       `${NAME.toUpperCase()}. 300 IN AAAA fd7f:3a00:1::1`,
@@ -175,13 +156,13 @@ describe('our own name', () => {
     expect(upstream.asked).toBe(0)
   })
 
-  it('has no address of a family it is not served on', () => {
-    const { ask } = localOver({ ...HOME, addresses: ['192.168.1.1'] })
+  it('has no address of a family it is not served on', async () => {
+    const { ask } = await localOver({ ...HOME, addresses: ['192.168.1.1'] })
     expect(ask(NAME, TYPE.AAAA)).toMatchObject({ rcode: RCODE.NOERROR, answers: [], authorities: [{ type: TYPE.SOA }] })
   })
 
-  it('_dns.NAME SVCB is what _dns.resolver.arpa says, with the addresses', () => {
-    const { ask } = localOver(HOME)
+  it('_dns.NAME SVCB is what _dns.resolver.arpa says, with the addresses', async () => {
+    const { ask } = await localOver(HOME)
     const answer = ask(`_dns.${NAME}`, TYPE.SVCB)
     expect(textsOf(answer?.answers)).toEqual([
       `_dns.${NAME}. 300 IN SVCB 1 ${NAME}. alpn="dot"`,
@@ -193,17 +174,17 @@ describe('our own name', () => {
     ])
   })
 
-  it('_dns.NAME SVCB needs no address in the certificate: the name is what is verified', () => {
-    const { ask } = localOver({ ...HOME, addresses: ['2001:db8:7f3a:1::1'] })
+  it('_dns.NAME SVCB needs no address in the certificate: the name is what is verified', async () => {
+    const { ask } = await localOver({ ...HOME, addresses: ['2001:db8:7f3a:1::1'] })
     expect(ask(`_dns.${NAME}`, TYPE.SVCB)?.answers.length).toBe(2)
   })
 
-  it('_PORT._dns.NAME is served when plain DNS is on another port, and only then', () => {
-    const other = localOver({ ...HOME, do53Port: 5453 })
+  it('_PORT._dns.NAME is served when plain DNS is on another port, and only then', async () => {
+    const other = await localOver({ ...HOME, do53Port: 5453 })
     expect(other.ask(`_5453._dns.${NAME}`, TYPE.SVCB)?.answers.length).toBe(2)
     expect(other.ask('_5453._dns.resolver.arpa', TYPE.SVCB)?.answers.length).toBe(2)
     expect(other.ask(`_dns.${NAME}`, TYPE.SVCB)?.answers.length).toBe(2)
-    const usual = localOver(HOME)
+    const usual = await localOver(HOME)
     expect(usual.ask(`_53._dns.${NAME}`, TYPE.SVCB)).toBeUndefined()
     expect(usual.upstream.asked).toBe(1)
   })
@@ -220,31 +201,31 @@ describe('what is forwarded', () => {
 
   it.each(['resolver.arpa.example', 'arpa', 'xresolver.arpa', 'resolver.arpax', `x.${NAME}`, 'example.net', 'net'])(
     '%s',
-    (name) => {
-      const { ask, upstream } = localOver(HOME)
+    async (name) => {
+      const { ask, upstream } = await localOver(HOME)
       expect(ask(name)).toBeUndefined()
       expect(upstream.asked).toBe(1)
     },
   )
 
-  it('the root', () => {
-    const { resolve, upstream } = localOver(HOME)
+  it('the root', async () => {
+    const { resolve, upstream } = await localOver(HOME)
     expect(resolve(wireOf([], TYPE.NS))).toBeUndefined()
     expect(upstream.asked).toBe(1)
   })
 
-  it('a label that holds the octets of the labels resolver and arpa', () => {
+  it('a label that holds the octets of the labels resolver and arpa', async () => {
     const trick = Buffer.from('\x08resolver\x04arpa')
     for (const labels of [[trick], [Buffer.from('_dns'), trick], [Buffer.from('x\x08resolver'), Buffer.from('arpa')]]) {
-      const { resolve, upstream } = localOver(HOME)
+      const { resolve, upstream } = await localOver(HOME)
       expect(MessageView.over(wireOf(labels))).toBeDefined()
       expect(resolve(wireOf(labels))).toBeUndefined()
       expect(upstream.asked).toBe(1)
     }
   })
 
-  it('other classes', () => {
-    const { resolve, upstream } = localOver(HOME)
+  it('other classes', async () => {
+    const { resolve, upstream } = await localOver(HOME)
     expect(resolve(wireOf([Buffer.from('version'), Buffer.from('bind')], TYPE.TXT, CLASS.CH))).toBeUndefined()
     expect(upstream.asked).toBe(1)
   })

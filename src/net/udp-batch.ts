@@ -21,11 +21,11 @@ export interface DatagramBatch {
 }
 
 /** More at a time gain nothing measurable; a home never has that many. */
-const BATCH = 64
+export const BATCH = 64
 /** No client sends a longer query by UDP; what is longer is cut, and then it is no message. */
 const MESSAGE_BYTES_MAX = 4096
-/** As long as our UDP answers get. */
-export const REPLY_BYTES_MAX = 1232
+/** As long as our UDP answers get (DNS flag day 2020). */
+const REPLY_BYTES_MAX = 1232
 const SENDER_TEXTS_MAX = 1024
 
 const MSG_DONTWAIT = 0x40

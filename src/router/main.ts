@@ -8,6 +8,7 @@ import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import type { TlsMaterial } from '../net/tls.ts'
 import { systemAnchors } from '../net/tls.ts'
+import { batchSockets } from '../net/udp-batch.ts'
 import { fromPem } from '../pki/certificate.ts'
 import { lockDirectory } from '../store/file.ts'
 import { createOperations } from './admin/operations.ts'
@@ -51,8 +52,10 @@ export async function runRouter(
       resolve: (query, abandoned) => resolving.resolver.resolve(query, abandoned),
     }
     let mayConnect = addressSet(config.access.allow)
+    const batchSocket = config.listen['udp-batches'] === 'auto' ? await batchSockets() : undefined
     const listenerContext: ListenerContext = {
       ...context,
+      ...(batchSocket ? { batchSocket } : {}),
       cookies: serverCookies(clock),
       admit: (address) => mayConnect(address),
       connections: () => ({ max: config.listen.connections, maxPerClient: config.listen['connections-per-client'] }),

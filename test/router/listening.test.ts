@@ -28,6 +28,7 @@ const NOTHING: ListenConfig = {
   http2: 'own',
   connections: 64,
   'connections-per-client': 64,
+  'udp-batches': 'off',
 }
 const at = (port: number, host = '127.0.0.1') => ({ host, port })
 

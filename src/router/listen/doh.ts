@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { explain } from '../../core/log.ts'
 import { plainAddress } from '../../net/address.ts'
 import { connectionsOf, type Endpoint, listenOn } from '../../net/bind.ts'
@@ -9,10 +10,9 @@ import { dohOverOwnHttp2 } from './doh-http2-own.ts'
 import type { DohProtocol } from './doh-protocol.ts'
 import { dohService } from './doh-service.ts'
 import { neverFailing } from './last-resort.ts'
-import { type EncryptedListener, type ListenerContext, withinGrace } from './listener.ts'
+import { type ConnectionBounds, type EncryptedListener, type ListenerContext, withinGrace } from './listener.ts'
 
-const CONNECTIONS_MAX = 2048
-const CONNECTIONS_PER_CLIENT_MAX = 512
+const CONNECTIONS: ConnectionBounds = { max: 2048, maxPerClient: 1024 }
 
 /** Which HTTP/2 is spoken: our own, or the one that comes with Node. */
 export type Http2Choice = 'own' | 'node'
@@ -25,20 +25,24 @@ export function dohListener(
   http2Choice: Http2Choice = 'own',
 ): EncryptedListener {
   const { clock, log } = context
-  const limit = new ConnectionLimit(CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT_MAX)
+  const limit = new ConnectionLimit(CONNECTIONS.max, CONNECTIONS.maxPerClient)
   const stopping = new AbortController()
   let protocols: { readonly http1: DohProtocol; readonly http2: DohProtocol } | undefined
   let endpoint = at
 
-  const tls = createTlsServer({ alpn: ['h2', 'http/1.1'], material }, (socket) => {
+  /** Handshakes take a place too, and who may not ask gets none. */
+  const accept = (socket: Socket): boolean => {
     const address = plainAddress(socket.remoteAddress ?? '')
-    const leave = limit.admit(address)
-    if (!leave || !protocols) {
-      leave?.()
-      socket.destroy()
-      return
-    }
-    socket.on('close', leave)
+    const { max, maxPerClient } = context.connections?.() ?? CONNECTIONS
+    limit.totalMax = max
+    limit.perClientMax = maxPerClient
+    const leave = context.admit?.(address) === false ? undefined : limit.admit(address)
+    if (leave) socket.once('close', leave)
+    return leave !== undefined
+  }
+  const tls = createTlsServer({ alpn: ['h2', 'http/1.1'], material, accept }, (socket) => {
+    if (!protocols) return void socket.destroy()
+    const address = plainAddress(socket.remoteAddress ?? '')
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
     const client = { address, transport: 'doh' } as const
@@ -47,9 +51,7 @@ export function dohListener(
     protocols.http2.take(socket, client)
   })
 
-  // Those whose handshake is not done yet count too: against the bound, and when we stop.
   const open = connectionsOf(tls.server)
-  tls.server.maxConnections = CONNECTIONS_MAX
 
   return {
     id: 'doh',
@@ -61,6 +63,7 @@ export function dohListener(
       return tls.material
     },
     setMaterial: (next) => tls.setMaterial(next),
+    rotateTickets: () => tls.rotateTickets(),
     async start(chain) {
       const service = dohService(neverFailing(chain, log), clock, stopping.signal)
       protocols = {

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import type { Endpoint } from '../../net/bind.ts'
 import type { TlsMaterial } from '../../net/tls.ts'
+import type { OpenBatchSocket } from '../../net/udp-batch.ts'
 import type { Resolver, Transport } from '../resolve/resolver.ts'
 import type { ServerCookies } from './cookies.ts'
 
@@ -32,6 +33,8 @@ export interface ListenerContext {
   readonly cookies?: ServerCookies
   /** Whose connections are taken at all, asked before any TLS work is done. Absent: everybody's. */
   readonly admit?: (address: string) => boolean
+  /** Opens a UDP socket that takes and gives many datagrams at a time. Absent: the runtime has no means, or it is off. */
+  readonly batchSocket?: OpenBatchSocket
   /** Asked each time: a reload may have changed them. */
   readonly connections?: () => ConnectionBounds
 }

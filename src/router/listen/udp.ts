@@ -6,6 +6,7 @@ import { asksForCookie, cookieReply, examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
 import { bindFault, type Endpoint } from '../../net/bind.ts'
 import { WorkLimit } from '../../net/limit.ts'
+import { BATCH, type DatagramBatch } from '../../net/udp-batch.ts'
 import type { Outcome, Query, Resolver } from '../resolve/resolver.ts'
 import { neverFailing } from './last-resort.ts'
 import { ANSWER_MS_MAX, type Listener, type ListenerContext } from './listener.ts'
@@ -16,8 +17,14 @@ const OPEN_QUERIES_MAX = 4096
 /** Of one client: what a second router behind this one needs, and a quarter of all. */
 const OPEN_QUERIES_PER_CLIENT_MAX = 1024
 
+/** Then connections and timers get their turn; what still waits is told of again. */
+const BATCHES_IN_A_ROW_MAX = 8
+const ALONE = -1
+
+type Sender = Pick<RemoteInfo, 'address' | 'port'>
+
 /** DNS over UDP (RFC 1035 §4.2.1). */
-export function udpListener(at: Endpoint, { clock, log, cookies, admit }: ListenerContext): Listener {
+export function udpListener(at: Endpoint, { clock, log, cookies, admit, batchSocket }: ListenerContext): Listener {
   const family = isIPv6(at.host) ? 6 : 4
   const socket: Socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
@@ -29,17 +36,22 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit }: Listen
   const scratch = Buffer.alloc(MESSAGE_BYTES_MAX)
   const open = new WorkLimit(OPEN_QUERIES_MAX, OPEN_QUERIES_PER_CLIENT_MAX)
   let endpoint = at
+  let batch: DatagramBatch | undefined
+  /** Which datagram of the batch is being answered; its answer then leaves with those of the others. */
+  let inBatch = ALONE
 
-  const send = (wire: Uint8Array, to: RemoteInfo): void => {
+  const send = (wire: Uint8Array, to: Sender): void => {
     // Copied: the kernel may be full, and then the bytes must outlive this turn. No callback: it would cost a turn too,
     // and whoever gets no answer asks again.
     if (!stopping.signal.aborted) socket.send(Buffer.from(wire), to.port, to.address)
   }
-  const reply = (query: Query, outcome: Outcome, to: RemoteInfo): void => {
-    if (outcome.kind === 'answer') send(scratch.subarray(0, writeReply(scratch, 0, query, outcome, cookies)), to)
+  const reply = (query: Query, outcome: Outcome, to: Sender): void => {
+    if (outcome.kind !== 'answer') return
+    if (inBatch === ALONE) send(scratch.subarray(0, writeReply(scratch, 0, query, outcome, cookies)), to)
+    else batch!.reply(inBatch, writeReply(batch!.room(inBatch), 0, query, outcome, cookies))
   }
   /** To those who may not ask, not even an error is owed. */
-  const replyToOther = (wire: Buffer, error: Uint8Array, to: RemoteInfo): void => {
+  const replyToOther = (wire: Buffer, error: Uint8Array, to: Sender): void => {
     const address = plainAddress(to.address)
     if (admit?.(address) === false) return
     const edns = asksForCookie(wire)
@@ -47,7 +59,7 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit }: Listen
     send(cookie ? cookieReply(edns, cookie.option, cookie.rejected ? 'bad' : 'good') : error, to)
   }
 
-  const answerTo = (resolver: Resolver, wire: Buffer, from: RemoteInfo): void => {
+  const answerTo = (resolver: Resolver, wire: Buffer, from: Sender): void => {
     // Nobody can receive at port 0: a reply would be a reflection. What comes from here would come back here.
     if (from.port === 0 || (from.port === endpoint.port && from.address === endpoint.host)) return
     const examined = examineQuery(wire)
@@ -65,6 +77,20 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit }: Listen
     })
   }
 
+  /** node:dgram has brought one datagram; what else waits in the socket comes at once. */
+  const answerWaiting = (resolver: Resolver): void => {
+    for (let round = 0; batch && round < BATCHES_IN_A_ROW_MAX; round++) {
+      const count = batch.receive()
+      for (inBatch = 0; inBatch < count; inBatch++) {
+        // Copied: a question that waits for an upstream outlives the batch.
+        answerTo(resolver, Buffer.from(batch.message(inBatch)), batch.sender(inBatch))
+      }
+      inBatch = ALONE
+      batch.send()
+      if (count < BATCH) return
+    }
+  }
+
   return {
     id: 'udp',
     transport: 'udp',
@@ -79,10 +105,15 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit }: Listen
           reject(bindFault(error, at))
         }
         socket.once('error', onError)
-        socket.bind({ address: at.host, port: at.port }, () => {
+        const opened = batchSocket?.(at)
+        batch = opened?.batch
+        socket.bind(opened ? { fd: opened.fd } : { address: at.host, port: at.port }, () => {
           socket.removeListener('error', onError)
           socket.on('error', (error) => log.error(explain(error), 'UDP socket failed'))
-          socket.on('message', (wire, from) => answerTo(resolver, wire, from))
+          socket.on('message', (wire, from) => {
+            answerTo(resolver, wire, from)
+            answerWaiting(resolver)
+          })
           endpoint = { host: socket.address().address, port: socket.address().port }
           resolve()
         })

@@ -18,6 +18,11 @@ export const LISTEN_SETTINGS = checked(
     http2: choice('who speaks HTTP/2 for DNS over HTTPS: our own server, or the one of Node.js', ['own', 'node'], {
       default: 'own',
     }),
+    'udp-batches': choice(
+      'take and give many datagrams for one system call where the runtime can (Node.js 26, 64-bit Linux); read at start',
+      ['auto', 'off'],
+      { default: 'auto' },
+    ),
     connections: integer('open connections of one listener', { min: 16, max: 65_535, default: 2_048 }),
     'connections-per-client': integer('of those, from one IPv4 address or IPv6 /64', {
       min: 1,

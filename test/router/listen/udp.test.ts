@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/core/clock.ts'
 import { EDNS_OPTION, RCODE, TYPE } from '../../../src/dns/codes.ts'
 import { buildMessage, parseMessage } from '../../../src/dns/message.ts'
 import type { Endpoint } from '../../../src/net/bind.ts'
+import { batchSockets } from '../../../src/net/udp-batch.ts'
 import { serverCookies } from '../../../src/router/listen/cookies.ts'
 import type { Listener, ListenerContext } from '../../../src/router/listen/listener.ts'
 import { udpListener } from '../../../src/router/listen/udp.ts'
@@ -34,14 +35,42 @@ async function feed(to: Endpoint, wire: Uint8Array, from: { address: string; por
   socket.emit('message', Buffer.from(wire), { ...from, family: 'IPv4', size: wire.length })
 }
 
+/** With batches where this runtime has them, so that every test below goes over both ways. */
 async function started(resolver: Resolver, log = silentLog, more: Partial<ListenerContext> = {}): Promise<Listener> {
-  const listener = udpListener(LOOPBACK, { clock: systemClock, log, ...more })
+  const batchSocket = await batchSockets()
+  const listener = udpListener(LOOPBACK, {
+    clock: systemClock,
+    log,
+    ...(batchSocket ? { batchSocket } : {}),
+    ...more,
+  })
   await listener.start(resolver)
   onTestFinished(() => listener.stop(0).catch(() => {}))
   return listener
 }
 
 describe('answers', () => {
+  it('a burst of several clients is answered to each, whole and in its own letters, at once or later', async () => {
+    const { endpoint } = await started(
+      resolverOf((query) => (query.view.id % 3 === 0 ? settle().then(() => answering(query)) : answering(query))),
+    )
+    const clients = await Promise.all(Array.from({ length: 4 }, () => udpClient(endpoint)))
+    const nameOf = (client: number, id: number): string =>
+      `${id % 2 === 0 ? 'HOST' : 'host'}-${id}.client-${client}.example`
+    for (let id = 0; id < 40; id++)
+      clients.forEach(({ send }, client) => send(queryWire(nameOf(client, id), TYPE.A, { id })))
+    for (const [client, { next }] of clients.entries()) {
+      const answers: string[] = []
+      while (answers.length < 40) {
+        const answer = parseMessage(await next())!
+        expect(answer).toMatchObject({ rcode: RCODE.NOERROR, answers: [{ data: { address: '192.0.2.1' } }] })
+        expect(answer.questions[0]!.name).toBe(nameOf(client, answer.id))
+        answers.push(answer.questions[0]!.name)
+      }
+      expect(new Set(answers).size).toBe(40)
+    }
+  })
+
   it('come from the address that was asked, at once or later', async () => {
     const seen: Query[] = []
     const { endpoint } = await started(

@@ -23,6 +23,7 @@ export const FAULTS = {
     'the upstream showed a certificate we must not accept; check its name and pins in the settings, and the clock',
   UPSTREAM_LOOP: 'name another upstream under `upstreams:`; questions to ourselves would come back for ever',
   UPSTREAM_BROKEN: 'the upstream spoke DNS wrongly; try another upstream',
+  LIST_UNREADABLE: 'name a readable list under `block:`; what was loaded from it before stays in force',
   ACME_UNREACHABLE: 'check that the ACME server is up and that its address and trust anchor in the settings are right',
   ACME_REFUSED: 'the ACME server refused the request; its own words are in the message',
   ACME_PROTOCOL: 'the ACME server answered outside the protocol; report it to whoever runs that server',

@@ -3,13 +3,16 @@ import { choice, filePath } from '../core/fields.ts'
 import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
 import { checked, type Override, parseSettings, section } from '../core/settings.ts'
 import { readSettingsFile } from '../store/settings-file.ts'
+import type { BlockingOptions } from './resolve/block.ts'
 import { ACCESS_SETTINGS, type AccessConfig } from './settings/access.ts'
 import { ADVERTISE_SETTINGS, type AdvertiseConfig } from './settings/advertise.ts'
+import { BLOCK_SETTINGS, blockConfigOf } from './settings/block.ts'
 import { CACHE_SETTINGS, type CacheConfig, cacheConfigOf } from './settings/cache.ts'
 import { DNSSEC_SETTINGS, type DnssecConfig, dnssecConfigOf } from './settings/dnssec.ts'
 import { IDENTITY_SETTINGS, type IdentityConfig, identityConfigOf } from './settings/identity.ts'
 import { LISTEN_SETTINGS, type ListenConfig } from './settings/listen.ts'
 import { LOCAL_SETTINGS, type LocalConfig, localConfigOf } from './settings/local.ts'
+import { PROTECTION_SETTINGS, type ProtectionConfig, protectionConfigOf } from './settings/protection.ts'
 import { RESOLUTION_SETTINGS, type ResolutionConfig, resolutionConfigOf } from './settings/resolution.ts'
 import {
   BOOTSTRAP_SETTINGS,
@@ -38,6 +41,8 @@ const sections = section('settings of the router', {
   cache: CACHE_SETTINGS,
   dnssec: DNSSEC_SETTINGS,
   local: LOCAL_SETTINGS,
+  protection: PROTECTION_SETTINGS,
+  block: BLOCK_SETTINGS,
   advertise: ADVERTISE_SETTINGS,
 })
 
@@ -57,6 +62,9 @@ export interface RouterConfig {
   readonly cache: CacheConfig
   readonly dnssec: DnssecConfig
   readonly local: LocalConfig
+  readonly protection: ProtectionConfig
+  /** Absent: nothing is blocked. */
+  readonly block?: BlockingOptions
   readonly advertise: AdvertiseConfig
 }
 
@@ -78,6 +86,8 @@ export async function loadRouterConfig(file: string, overrides: readonly Overrid
     cache: cacheConfigOf(settings.cache),
     dnssec: await dnssecConfigOf(settings.dnssec, files),
     local: await localConfigOf(settings.local, files),
+    protection: protectionConfigOf(settings.protection),
+    ...blockConfigOf(settings.block, files),
     advertise: settings.advertise,
   }
 }

@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
-import { addressSet } from '../net/address-set.ts'
 import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import type { TlsMaterial } from '../net/tls.ts'
@@ -51,13 +50,12 @@ export async function runRouter(
       id: 'chain',
       resolve: (query, abandoned) => resolving.resolver.resolve(query, abandoned),
     }
-    let mayConnect = addressSet(config.access.allow)
     const batchSocket = config.listen['udp-batches'] === 'auto' ? await batchSockets() : undefined
     const listenerContext: ListenerContext = {
       ...context,
       ...(batchSocket ? { batchSocket } : {}),
       cookies: serverCookies(clock),
-      admit: (address) => mayConnect(address),
+      admit: (address) => resolving.mayAsk(address),
       connections: () => ({ max: config.listen.connections, maxPerClient: config.listen['connections-per-client'] }),
     }
     const listening = new Listening(listenerContext, chain, material)
@@ -95,7 +93,6 @@ export async function runRouter(
       const former = resolving
       config = { ...next, state: config.state, identity: config.identity }
       resolving = successor
-      mayConnect = addressSet(config.access.allow)
       log.level = config.log
       refresh()
       // What it was asked, it still answers; nobody waits longer than that.

@@ -6,32 +6,53 @@ import type { RouterConfig } from './config.ts'
 import type { Presence } from './discovery/presence.ts'
 import { createForwarding, type UpstreamStatus } from './forwarding.ts'
 import { type KeptCache, keepCache } from './kept-cache.ts'
+import type { Loaded } from './resolve/block/load.ts'
+import { type BlockingStatus, createBlocking } from './resolve/block.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
 import type { CacheStatus } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withoutUnaskedDnssec } from './resolve/dnssec-records.ts'
 import { withFixedAnswers } from './resolve/fixed.ts'
-import { withGuard } from './resolve/guard.ts'
+import { createGuard } from './resolve/guard.ts'
 import { createLocal, type LocalStatus } from './resolve/local.ts'
+import { withRateLimit } from './resolve/rate-limit.ts'
+import { ownExemptions, withRebindingFilter } from './resolve/rebinding.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { TrustAnchors } from './resolve/validation/anchors.ts'
 import { type Validation, type ValidationStatus, withValidation } from './resolve/validation/layer.ts'
+import { explainQuestion, type Why, type WhyQuestion } from './resolve/why.ts'
 
 /** Everything between the listeners and the network, made of one settings file and replaced whole by a reload. */
 export interface Resolving {
   readonly resolver: Resolver
-  status(): {
-    readonly upstreams: readonly UpstreamStatus[]
-    readonly cache: CacheStatus
-    /** Absent while `dnssec.validate` is off. */
-    readonly dnssec?: ValidationStatus
-  }
+  status(): ResolvingStatus
+  /** For listeners, which turn a client away before they do any work for it. */
+  mayAsk(address: string): boolean
+  /** The block lists, for its successor. */
+  readonly lists?: () => Loaded
   /** What people may ask of it; main.ts adds what belongs to the daemon. */
   readonly operations: OperationTable
   /** For its successor. */
   readonly kept: KeptCache
   stop(): Promise<void>
+}
+
+export interface ProtectionStatus {
+  /** Questions over the rate limit. */
+  readonly limited: number
+  /** Answers with private addresses. */
+  readonly withheld: number
+}
+
+export interface ResolvingStatus {
+  readonly upstreams: readonly UpstreamStatus[]
+  readonly cache: CacheStatus
+  readonly protection: ProtectionStatus
+  /** Absent while there are no lists. */
+  readonly block?: BlockingStatus
+  /** Absent while `dnssec.validate` is off. */
+  readonly dnssec?: ValidationStatus
 }
 
 export interface ResolvingContext {
@@ -62,26 +83,57 @@ export async function createResolving(
   const validation = config.dnssec.validate
     ? await openValidation(config, { ...context, isClockTrusted }, () => flushCache(cache))
     : undefined
+  const { access, protection, identity } = config
+  const guard = createGuard(access.allow)
+  const limit = protection.rateLimit && withRateLimit(protection.rateLimit, context)
+  const block = config.block && createBlocking(config.block, { ...context, former: former?.lists?.() })
+  // The predecessor answers meanwhile; at start nobody does, and the first answers do not wait for lists.
+  if (former) await block?.ready
+  const rebinding =
+    protection.rebinding &&
+    withRebindingFilter({
+      ...protection.rebinding,
+      exempt: [...protection.rebinding.exempt, ...ownExemptions(identity.name), ...askedUpstream],
+    })
   const resolver = chainOf(
     [
-      withGuard(config.access.allow), // who may ask at all
+      guard.layer, // who may ask at all
+      limit?.layer, // and how much
       ...forwarding.layers, // clients with upstreams of their own
       withFixedAnswers(), // class CH, ANY by UDP
       local.layer, // what we know ourselves, online or off
+      block?.questions, // what the lists hold
       cache.layer,
       withoutUnaskedDnssec(), // RRSIG and NSEC for those who set DO
       withDedup(), // one flight per question
-      ...(validation ? [validation.layer] : []), // what is signed must be right
-    ],
+      block?.aliases, // what leads to what the lists hold
+      rebinding?.layer, // no private addresses from outside
+      validation?.layer, // what is signed must be right
+    ].filter((layer) => layer !== undefined),
     forwarding.resolver,
   )
+  // In the order of the chain.
+  const explaining = [
+    guard.explain,
+    limit?.explain,
+    local.explain,
+    block?.explain,
+    cache.explain,
+    rebinding?.explain,
+    validation?.explain,
+    forwarding.explain,
+  ].filter((explain) => explain !== undefined)
   const looking = validation?.run(stopping.signal)
   kept.hold()
   return {
     resolver,
+    mayAsk: guard.mayAsk,
+    ...(block ? { lists: block.loaded } : {}),
     status: () => ({
       upstreams: forwarding.status(),
       cache: cache.status(),
+      protection: { limited: limit?.refused ?? 0, withheld: rebinding?.withheld ?? 0 },
+      ...(block ? { block: block.status() } : {}),
       ...(validation ? { dnssec: validation.status() } : {}),
     }),
     operations: {
@@ -97,11 +149,13 @@ export async function createResolving(
         forwarding.reset('asked for')
         return forwarding.status()
       },
+      why: (asked: WhyQuestion): Promise<Why> => explainQuestion(explaining, asked),
     },
     kept,
     stop: async () => {
       stopping.abort()
       forwarding.stop()
+      await block?.stop()
       await looking
       await local.stop()
       await kept.release()

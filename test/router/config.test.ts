@@ -95,6 +95,10 @@ describe('a good file', () => {
         strategy: 'failover',
         ntpNames: [0, 1, 2, 3].map((number) => `${number}.openwrt.pool.ntp.org`),
       },
+      protection: {
+        rebinding: { exempt: [], loopbackAllowed: false },
+        rateLimit: { perSecond: 200, burst: 1000, openMax: 512, exempt: ['127.0.0.0/8', '::1'] },
+      },
       advertise: { ddr: 'auto' },
     })
   })

@@ -4,9 +4,11 @@ import { advertisement } from '../discovery/advertisement.ts'
 import type { Presence } from '../discovery/presence.ts'
 import type { UpstreamStatus } from '../forwarding.ts'
 import type { IdentityManager, IdentityStatus } from '../identity/manager.ts'
+import type { BlockingStatus } from '../resolve/block.ts'
 import type { CacheStatus } from '../resolve/cache.ts'
 import type { Transport } from '../resolve/resolver.ts'
 import type { ValidationStatus } from '../resolve/validation/layer.ts'
+import type { ProtectionStatus } from '../resolving.ts'
 
 export interface RouterStatus {
   readonly uptimeS: number
@@ -16,6 +18,10 @@ export interface RouterStatus {
   readonly upstreams: readonly UpstreamStatus[]
   readonly cache: CacheStatus
   readonly dnssec?: ValidationStatus
+  /** Questions over the rate limit, and answers with private addresses, since the settings were read. */
+  readonly protection: ProtectionStatus
+  /** Absent while there are no lists. */
+  readonly block?: BlockingStatus
 }
 
 /** `renewed` is false when the operator has published nothing newer yet. */

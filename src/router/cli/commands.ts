@@ -8,6 +8,7 @@ import { cacheStatsText, flushedText, shownAnswersText } from './cache-text.ts'
 import { DEMO } from './demo/demo.ts'
 import { QUERY } from './query.ts'
 import { advertisementText, identityText, localText, renewalText, statusText, upstreamsText } from './text.ts'
+import { WHY_OPTIONS, whyQuestionOf, whyText } from './why.ts'
 
 const CONFIG_FILE = 'hearth.yaml'
 const CONFIG = configOption(CONFIG_FILE)
@@ -23,6 +24,11 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
   ...daemonVerbs({ configFile: CONFIG_FILE, load: loadRouterConfig, run: runRouter }),
   status: asking('status', 'show what the running router does', statusText),
   query: QUERY,
+  why: asking('why', 'say what happens to a question, layer by layer, and which list blocks it', whyText, {
+    words: { usage: 'NAME [TYPE]', min: 1, max: 2 },
+    options: WHY_OPTIONS,
+    input: whyQuestionOf,
+  }),
   advertise: asking('advertise', 'show what clients are told: SVCB records and DNR options', advertisementText),
   'identity show': asking('identity-show', 'show the certificate and what happens to it next', identityText),
   'identity renew': asking('identity-renew', 'fetch or order the next certificate now', renewalText),

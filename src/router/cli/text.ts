@@ -33,6 +33,7 @@ export function statusText(status: RouterStatus): string {
     ...(dnssec
       ? [['dnssec', `${dnssec.secure} proven, ${dnssec.insecure} unsigned, ${dnssec.bogus} refused`] satisfies Row]
       : []),
+    ...protectionRows(status),
   ])
 }
 
@@ -96,6 +97,21 @@ export function upstreamsText(upstreams: readonly UpstreamStatus[]): string {
 const NUMBERS: ReadonlySet<string> = new Set(['time', 'asked', 'failed'])
 
 type Row = [string, string]
+
+function protectionRows({ protection, block }: Pick<RouterStatus, 'protection' | 'block'>): Row[] {
+  const { limited, withheld } = protection
+  return [
+    ...(block ? [['blocked', `${block.blocked} questions; ${block.names} names on the lists`] satisfies Row] : []),
+    ...(block?.lists ?? []).map(
+      ({ name, use, names, skippedLines, problem }): Row => [
+        'list',
+        `${name}: ${names} ${use === 'allow' ? 'allowed' : 'names'}${skippedLines > 0 ? `, ${skippedLines} lines skipped` : ''}${problem ? ` (${problem})` : ''}`,
+      ],
+    ),
+    ...(limited > 0 ? [['limited', `${limited} questions were more than their clients may ask`] satisfies Row] : []),
+    ...(withheld > 0 ? [['withheld', `${withheld} answers led into private networks`] satisfies Row] : []),
+  ]
+}
 
 function identityRows({ state, notAfter, next, renewals, lastError }: IdentityStatus): Row[] {
   return [

@@ -11,7 +11,7 @@ import { type Endpoint, endpointText } from '../../../src/net/bind.ts'
 import { dohListener, type Http2Choice } from '../../../src/router/listen/doh.ts'
 import type { EncryptedListener } from '../../../src/router/listen/listener.ts'
 import { withCache } from '../../../src/router/resolve/cache.ts'
-import { withGuard } from '../../../src/router/resolve/guard.ts'
+import { createGuard } from '../../../src/router/resolve/guard.ts'
 import type { Outcome, Query, Resolver } from '../../../src/router/resolve/resolver.ts'
 import { answerOf } from '../../../src/router/upstream/wire.ts'
 import { recordingLog, silentLog } from '../../support/log.ts'
@@ -279,7 +279,7 @@ describe.each(['HTTP/2', 'HTTP/2 of Node', 'HTTP/1.1'] as const)('%s', (version)
   })
 
   it('SEC-1: a client from outside gets 403 and no DNS', async () => {
-    const { ask } = await open(withGuard(['192.0.2.0/24'])(resolverOf(answering)))
+    const { ask } = await open(createGuard(['192.0.2.0/24']).layer(resolverOf(answering)))
     const { status, body } = await ask(post(queryWire('a.example')))
     expect([status, body.toString()]).toEqual([403, 'not for you'])
   })

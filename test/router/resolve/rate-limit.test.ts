@@ -55,7 +55,8 @@ describe('over the limit', () => {
     const { askMany, limit } = limited()
     askMany(4)
     const over = askMany(10)
-    expect(over.filter(({ kind }) => kind === 'drop')).toEqual(Array(5).fill({ kind: 'drop', reason: 'rate-limit' }))
+    expect(over.filter((outcome) => outcome.kind === 'drop' && outcome.reason === 'rate-limit')).toHaveLength(5)
+    expect(answersOf(over)).toHaveLength(5)
     for (const { wire: reply, extendedErrors } of answersOf(over)) {
       expect(parseMessage(reply)).toMatchObject({ id: 0x1234, truncated: true, rcode: RCODE.NOERROR, answers: [] })
       expect(reply.length).toBeLessThanOrEqual(wire.length)

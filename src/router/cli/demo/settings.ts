@@ -1,4 +1,5 @@
 import { Fault } from '../../../core/fault.ts'
+import { DEMO_ZONE } from './zone.ts'
 
 export interface DemoPorts {
   readonly do53: number
@@ -78,6 +79,9 @@ listen:
   do53: ["127.0.0.1:${demo.ports.do53}"]
   dot: ["127.0.0.1:${demo.ports.dot}"]
   doh: ["127.0.0.1:${demo.ports.doh}"]
+protection:
+  rebinding:
+    allow: [${DEMO_ZONE}]           # its page is on this machine
 upstreams:
 ${demo.upstreams.map((url) => `  - url: ${text(url)}\n`).join('')}`
 }

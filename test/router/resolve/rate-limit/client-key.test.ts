@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { addressText, addressToBytes } from '../../../../src/dns/address.ts'
 import { uint32 } from '../../../../src/dns/wire.ts'

@@ -13,13 +13,10 @@ export interface LineRule {
 /**
  * Reads one line, in whichever of these forms it is:
  *
- * | form | meaning |
- * |---|---|
- * | `0.0.0.0 name name` | hosts file: exactly these names |
- * | `name`, `*.name`, `.name` | the name and all below it |
- * | `\|\|name^` | the same, as ad blockers write it |
- * | `@@\|\|name^` | an exception for the name and all below it |
- * | `# text`, `! text` | a comment; `#` also ends a line after a blank |
+ * - `0.0.0.0 name name`, as in a hosts file: exactly these names
+ * - `name`, `*.name`, `.name`: the name and all below it
+ * - `||name^`: the same, as ad blockers write it; `@@||name^` is an exception for the name and all below it
+ * - `# text`, `! text`: a comment; `#` also ends a line after a blank
  *
  * The modifier `$important` is read over. Other modifiers, patterns and cosmetic rules are not for DNS: unsupported. Names
  * that are not in ASCII are `international`; they would have to be listed as A-labels. `take` is called for each name;
@@ -35,13 +32,8 @@ export function readLine(octets: Uint8Array, start: number, end: number, take: (
   if (first === PIPE) return adblock(octets, from, to, false, take)
   if (first === AT) return octets[from + 1] === AT ? adblock(octets, from + 2, to, true, take) : 'unsupported'
 
-  to = withoutComment(octets, from, to)
-  const wordEnd = endOfWord(octets, from, to)
-  if (wordEnd === to) return plain(octets, from, to, take)
-  const address = isAddress(octets, from, wordEnd)
-  if (address === 'none') return looksInternational(octets, from, to) ? 'international' : 'malformed'
-  if (address === 'host') return 'unsupported'
-  return hosts(octets, wordEnd, to, take)
+  const kind = words(octets, from, withoutComment(octets, from, to), take)
+  return kind === 'malformed' && isForBrowsers(octets, from, to) ? 'unsupported' : kind
 }
 
 const HASH = 0x23
@@ -56,6 +48,10 @@ const DOT = 0x2e
 const COLON = 0x3a
 const HYPHEN = 0x2d
 const UNDERSCORE = 0x5f
+const LESS_THAN = 0x3c
+/** What follows the `#` of a rule that hides: `##`, `#@#`, `#?#`, `#$#`, `#%#`. */
+const HIDING = Buffer.from('#@?$%')
+const PATTERN = Buffer.from('/$*^?=&~|,')
 const IMPORTANT = Buffer.from('important')
 const NAME_CHARACTERS_MAX = 253
 const LABEL_CHARACTERS_MAX = 63
@@ -73,6 +69,28 @@ function adblock(octets: Uint8Array, start: number, end: number, isException: bo
   if (octets[rest] === PIPE && rest < end) rest++
   if (rest < end && !isImportant(octets, rest, end)) return 'unsupported'
   return give(octets, nameStart, nameEnd, { isExact: false, isException }, take, 'unsupported')
+}
+
+/** A name alone, or the line of a hosts file. */
+function words(octets: Uint8Array, start: number, end: number, take: (rule: LineRule) => void): LineKind {
+  const wordEnd = endOfWord(octets, start, end)
+  if (wordEnd === end) return plain(octets, start, end, take)
+  const address = isAddress(octets, start, wordEnd)
+  if (address === 'host') return 'unsupported'
+  if (address === 'sink') return hosts(octets, wordEnd, end, take)
+  return looksInternational(octets, start, end) ? 'international' : 'malformed'
+}
+
+/** What hides parts of a page (`example.com##.ad`), or a pattern for its addresses, which has no blanks. Not a web page itself. */
+function isForBrowsers(octets: Uint8Array, start: number, end: number): boolean {
+  let isPattern = false
+  for (let at = start; at < end; at++) {
+    const octet = octets[at]!
+    if (octet === HASH && at > start && HIDING.includes(octets[at + 1]!)) return true
+    if (octet === LESS_THAN || isBlank(octet)) return false
+    isPattern ||= PATTERN.includes(octet)
+  }
+  return isPattern
 }
 
 function isImportant(octets: Uint8Array, start: number, end: number): boolean {

@@ -23,7 +23,7 @@ async function read(content: string | Uint8Array) {
 describe('a list', () => {
   it('is read line by line, and every kind is counted', async () => {
     const { rules, counts } = await read(
-      '! title\n\nads.example\r\n0.0.0.0 a.example b.example\n||c.example^\n||x^$popup\nbücher.example\n?\nlast.example',
+      '! title\n\nads.example\r\n0.0.0.0 a.example b.example\n||c.example^\n||x^$popup\nbücher.example\n<\nlast.example',
     )
     expect(rules).toEqual(['3 ads.example', '4 a.example', '4 b.example', '5 c.example', '9 last.example'])
     expect(counts).toEqual({ rule: 4, names: 5, comment: 2, unsupported: 1, international: 1, malformed: 1 })

@@ -56,6 +56,11 @@ const IMPORTANT = Buffer.from('important')
 const NAME_CHARACTERS_MAX = 253
 const LABEL_CHARACTERS_MAX = 63
 
+type Meaning = Pick<LineRule, 'isExact' | 'isException'>
+const EXACT: Meaning = { isExact: true, isException: false }
+const BELOW: Meaning = { isExact: false, isException: false }
+const EXCEPTION: Meaning = { isExact: false, isException: true }
+
 const rule: LineRule = { nameStart: 0, nameEnd: 0, isExact: false, isException: false }
 
 function adblock(octets: Uint8Array, start: number, end: number, isException: boolean, take: (rule: LineRule) => void) {
@@ -68,7 +73,7 @@ function adblock(octets: Uint8Array, start: number, end: number, isException: bo
   let rest = nameEnd + 1
   if (octets[rest] === PIPE && rest < end) rest++
   if (rest < end && !isImportant(octets, rest, end)) return 'unsupported'
-  return give(octets, nameStart, nameEnd, { isExact: false, isException }, take, 'unsupported')
+  return give(octets, nameStart, nameEnd, isException ? EXCEPTION : BELOW, take, 'unsupported')
 }
 
 /** A name alone, or the line of a hosts file. */
@@ -98,7 +103,7 @@ function isImportant(octets: Uint8Array, start: number, end: number): boolean {
 }
 
 function plain(octets: Uint8Array, start: number, end: number, take: (rule: LineRule) => void): LineKind {
-  return give(octets, withoutStar(octets, start, end), end, { isExact: false, isException: false }, take, 'malformed')
+  return give(octets, withoutStar(octets, start, end), end, BELOW, take, 'malformed')
 }
 
 function hosts(octets: Uint8Array, start: number, end: number, take: (rule: LineRule) => void): LineKind {
@@ -107,8 +112,8 @@ function hosts(octets: Uint8Array, start: number, end: number, take: (rule: Line
     while (at < end && isBlank(octets[at]!)) at++
     const wordEnd = endOfWord(octets, at, end)
     // `localhost`, `broadcasthost` and the like stand in every hosts file and are meant for the host itself.
-    if (wordEnd > at && octets.subarray(at, wordEnd).includes(DOT)) {
-      const given = give(octets, at, wordEnd, { isExact: true, isException: false }, take, 'malformed')
+    if (hasDot(octets, at, wordEnd)) {
+      const given = give(octets, at, wordEnd, EXACT, take, 'malformed')
       if (given === 'rule' || kind === 'comment') kind = given
     }
     at = wordEnd
@@ -120,7 +125,7 @@ function give(
   octets: Uint8Array,
   start: number,
   end: number,
-  { isExact, isException }: Pick<LineRule, 'isExact' | 'isException'>,
+  { isExact, isException }: Meaning,
   take: (rule: LineRule) => void,
   otherwise: LineKind,
 ): LineKind {
@@ -162,12 +167,24 @@ function isAddress(octets: Uint8Array, start: number, end: number): 'sink' | 'ho
     else if (octet === COLON) colons++
     else if (!isDigit(octet)) others++
   }
-  if (colons >= 2) return SINKS.has(Buffer.from(octets.subarray(start, end)).toString('latin1')) ? 'sink' : 'host'
-  if (dots !== 3 || others > 0 || colons > 0) return 'none'
-  const text = Buffer.from(octets.subarray(start, end)).toString('latin1')
-  return text.startsWith('127.') || SINKS.has(text) ? 'sink' : 'host'
+  if (colons < 2 && (dots !== 3 || others > 0 || colons > 0)) return 'none'
+  if (startsWith(octets, start, end, LOOPBACK)) return 'sink'
+  for (const sink of SINKS) if (sink.length === end - start && startsWith(octets, start, end, sink)) return 'sink'
+  return 'host'
 }
-const SINKS: ReadonlySet<string> = new Set(['0.0.0.0', '255.255.255.255', '::', '::0', '::1', '0:0:0:0:0:0:0:0'])
+const LOOPBACK = Buffer.from('127.')
+const SINKS = ['0.0.0.0', '255.255.255.255', '::', '::0', '::1', '0:0:0:0:0:0:0:0'].map((text) => Buffer.from(text))
+
+function startsWith(octets: Uint8Array, start: number, end: number, beginning: Uint8Array): boolean {
+  if (end - start < beginning.length) return false
+  for (let at = 0; at < beginning.length; at++) if (octets[start + at] !== beginning[at]) return false
+  return true
+}
+
+function hasDot(octets: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (octets[at] === DOT) return true
+  return false
+}
 
 function withoutStar(octets: Uint8Array, start: number, end: number): number {
   if (start + 1 < end && octets[start] === STAR && octets[start + 1] === DOT) return start + 2

@@ -2,8 +2,8 @@ import { open } from 'node:fs/promises'
 import { Fault } from '../../../core/fault.ts'
 import { type LineKind, type LineRule, readLine } from './read-line.ts'
 
-/** Worked off in one go: some thousand lines, a few milliseconds on a router. Reading the next chunk lets others run. */
-const CHUNK_BYTES = 64 * 1024
+/** Worked off in one go: some hundred lines, which take milliseconds even before they are compiled. Reading the next chunk lets others run. */
+const CHUNK_BYTES = 16 * 1024
 /** No name is that long; a longer line is a pattern, or no list. */
 const LINE_BYTES_MAX = 4096
 /** Ten times the largest lists there are; more is a mistake, and would take minutes. */

@@ -7,11 +7,11 @@ import { CLASS, EXTENDED_ERROR, RCODE, TYPE } from '../../dns/codes.ts'
 import { nameToWire } from '../../dns/name.ts'
 import { RecordWalker } from '../../dns/records.ts'
 import { HEADER_BYTES, uint16 } from '../../dns/wire.ts'
-import { noName, zeroAddress } from './authored.ts'
+import { noData, noName, zeroAddress } from './authored.ts'
 import { findRule } from './block/find-rule.ts'
 import { BlockLists, type ListStatus } from './block/lists.ts'
 import type { ListSource, Loaded } from './block/load.ts'
-import { type BlockAnswer, type GroupPolicy, type Policy, policyFinder } from './block/policy.ts'
+import { type BlockAnswer, type GroupPolicy, policyFinder } from './block/policy.ts'
 import type { Layer } from './chain.ts'
 import type { Answer, Outcome, Query, Reason } from './resolver.ts'
 
@@ -62,6 +62,11 @@ export interface Blocking {
   stop(): Promise<void>
 }
 
+interface Refusing {
+  readonly group?: string
+  readonly answer: BlockAnswer | 'nodata'
+}
+
 /** Lists and allow files share the 31 bits of a rule with the names of the settings. */
 export const LISTS_MAX = 24
 export const ALLOW_FILES_MAX = 6
@@ -93,7 +98,7 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
   )
   let blocked = 0
 
-  const refuse = ({ view }: Query, policy: Policy, list: number): Answer => {
+  const refuse = ({ view }: Query, policy: Refusing, list: number): Answer => {
     blocked++
     const { id } = sources.find(({ bit }) => (bit & list) !== 0)!
     return {
@@ -114,7 +119,9 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
     while (records.next() && records.section === 'answer') {
       if (records.type !== TYPE.CNAME) continue
       const list = lists.rules.blockedBy(wire, records.rdataStart, policy.lists, allowing)
-      if (list !== 0) return refuse(query, policy, list)
+      // An alias is a name that is there: NXDOMAIN would deny all names below it too (RFC 8020), which are on no list.
+      if (list !== 0)
+        return refuse(query, policy.answer === 'nxdomain' ? { ...policy, answer: 'nodata' } : policy, list)
     }
     return outcome
   }
@@ -194,8 +201,9 @@ function bitsOf(sources: readonly ListSource[], names: readonly string[]): numbe
   return sources.reduce((bits, { id, use, bit }) => (use === 'block' && names.includes(id) ? bits | bit : bits), 0)
 }
 
-function wireOf(answer: BlockAnswer, view: Query['view'], ttlS: number): Uint8Array {
+function wireOf(answer: Refusing['answer'], view: Query['view'], ttlS: number): Uint8Array {
   if (answer === 'refused') return buildReply(view, { rcode: RCODE.REFUSED })
+  if (answer === 'nodata') return noData(view, ttlS)
   return answer === 'zero' ? zeroAddress(view, ttlS) : noName(view, ttlS)
 }
 

@@ -40,9 +40,12 @@ export const BLOCK_SETTINGS = checked(
     'allow-files': list('files with names never blocked', filePath(''), { max: ALLOW_FILES_MAX, default: [] }),
     answer: choice('NXDOMAIN, the addresses 0.0.0.0 and ::, or REFUSED', BLOCK_ANSWERS, { default: 'nxdomain' }),
     ttl: duration('how long clients keep that', { default: '60s', min: '1s', max: '1d' }),
-    cloaking: flag('look at aliases (CNAME) in answers too; groups then have cached answers of their own', {
-      default: true,
-    }),
+    cloaking: flag(
+      'look at aliases (CNAME) in answers too, NODATA instead of NXDOMAIN; groups then have cached answers of their own',
+      {
+        default: true,
+      },
+    ),
   }),
   ({ lists, everybody = [], groups }, complain) => {
     const known = lists.map(({ name }) => name)

@@ -61,7 +61,7 @@ async function scene(options: Partial<BlockingOptions> = {}, inside = upstream()
     { clock, log: silentLog },
   )
   onTestFinished(() => block.stop())
-  const cache = withCache({ bytesMax: 1 << 20, clock })
+  const cache = withCache({ bytesMax: 1 << 20, clock, nxdomainCut: true })
   const chain = chainOf([block.questions, cache.layer, withDedup(), block.aliases], inside)
   return { block, chain, inside, path }
 }
@@ -147,11 +147,18 @@ describe('an alias of a blocked name', () => {
     const { block, chain, inside } = await scene({}, upstream(aliases))
     await loaded(block)
     const { message, extendedErrors } = await ask(chain, 'track.shop.example')
-    expect([message.rcode, message.answers]).toEqual([RCODE.NXDOMAIN, []])
+    expect([message.rcode, message.answers]).toEqual([RCODE.NOERROR, []])
     expect(extendedErrors).toEqual([{ code: 15, text: 'list ads' }])
     expect(await ask(chain, 'Track.shop.example')).toMatchObject({ from: 'cache', extendedErrors })
     expect(inside.asked).toBe(1)
     expect((await ask(chain, 'ok.example')).message.answers).toHaveLength(2)
+  })
+
+  it('takes nothing from the names below it', async () => {
+    const { block, chain } = await scene({}, upstream(aliases))
+    await loaded(block)
+    await ask(chain, 'track.shop.example')
+    expect((await ask(chain, 'www.track.shop.example')).message.answers).toHaveLength(1)
   })
 
   it('groups do not get the verdicts of others from the cache', async () => {

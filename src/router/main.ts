@@ -56,6 +56,7 @@ export async function runRouter(
       ...(batchSocket ? { batchSocket } : {}),
       cookies: serverCookies(clock),
       admit: (address) => resolving.mayAsk(address),
+      answersDiffer: () => resolving.answersDiffer,
       connections: () => ({ max: config.listen.connections, maxPerClient: config.listen['connections-per-client'] }),
     }
     const listening = new Listening(listenerContext, chain, material)

@@ -29,6 +29,8 @@ export interface Resolving {
   status(): ResolvingStatus
   /** For listeners, which turn a client away before they do any work for it. */
   mayAsk(address: string): boolean
+  /** Clients have lists or upstreams of their own, so that an answer is not for everybody. */
+  readonly answersDiffer: boolean
   /** The block lists, for its successor. */
   readonly lists?: () => Loaded
   /** What people may ask of it; main.ts adds what belongs to the daemon. */
@@ -128,6 +130,7 @@ export async function createResolving(
   return {
     resolver,
     mayAsk: guard.mayAsk,
+    answersDiffer: forwarding.layers.length > 0 || (config.block?.groups.length ?? 0) > 0,
     ...(block ? { lists: block.loaded } : {}),
     status: () => ({
       upstreams: forwarding.status(),

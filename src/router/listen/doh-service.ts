@@ -28,14 +28,19 @@ export interface DohService {
 }
 
 /** The resolver never fails (last-resort.ts). */
-export function dohService(resolver: Resolver, clock: Clock, signal: AbortSignal): DohService {
+export function dohService(
+  resolver: Resolver,
+  clock: Clock,
+  signal: AbortSignal,
+  answersDiffer: () => boolean = () => false,
+): DohService {
   const scratch = Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)
   let open = 0
 
   const toReply = (query: Query, outcome: Outcome): DohReply => {
     if (outcome.kind === 'drop') return REPLY_OF_DROP[outcome.reason]
     const length = writeReply(scratch, 0, query, outcome)
-    return dnsReply(scratch.subarray(0, length), outcome.freshS)
+    return dnsReply(scratch.subarray(0, length), outcome.freshS, answersDiffer())
   }
   /** Two answers may be ready in one turn, before either is sent. */
   const toOwnReply = (query: Query, outcome: Outcome): DohReply => {
@@ -66,9 +71,12 @@ export function dohService(resolver: Resolver, clock: Clock, signal: AbortSignal
   }
 }
 
-/** max-age is the shortest TTL of the answer (RFC 8484 §5.1); failures are no one's to keep. */
-function dnsReply(body: Uint8Array, freshS: number | undefined): DohReply {
-  const control = freshS === undefined ? 'no-store' : `max-age=${freshS}`
+/**
+ * max-age is the shortest TTL of the answer (RFC 8484 §5.1); failures are no one's to keep. An answer that another client
+ * would not get is kept by its own alone (RFC 9111 §5.2.2.7).
+ */
+function dnsReply(body: Uint8Array, freshS: number | undefined, isPersonal = false): DohReply {
+  const control = freshS === undefined ? 'no-store' : `${isPersonal ? 'private, ' : ''}max-age=${freshS}`
   return { status: 200, headers: { 'content-type': DOH_MEDIA_TYPE, 'cache-control': control }, body }
 }
 

@@ -65,7 +65,7 @@ export function dohListener(
     setMaterial: (next) => tls.setMaterial(next),
     rotateTickets: () => tls.rotateTickets(),
     async start(chain) {
-      const service = dohService(neverFailing(chain, log), clock, stopping.signal)
+      const service = dohService(neverFailing(chain, log), clock, stopping.signal, context.answersDiffer)
       protocols = {
         http1: dohOverHttp1(service),
         http2: http2Choice === 'own' ? dohOverOwnHttp2(service, clock, log) : dohOverNodeHttp2(service),

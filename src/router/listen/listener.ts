@@ -35,6 +35,8 @@ export interface ListenerContext {
   readonly admit?: (address: string) => boolean
   /** Opens a UDP socket that takes and gives many datagrams at a time. Absent: the runtime has no means, or it is off. */
   readonly batchSocket?: OpenBatchSocket
+  /** Do answers depend on who asks? Absent: no. */
+  readonly answersDiffer?: () => boolean
   /** Asked each time: a reload may have changed them. */
   readonly connections?: () => ConnectionBounds
 }

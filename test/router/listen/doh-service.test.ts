@@ -30,6 +30,12 @@ const POST: DohRequest = {
 }
 
 describe('dohService', () => {
+  it('what another client would not get is for nobody else to keep', () => {
+    const service = dohService(resolverOf(answering), new ManualClock(), new AbortController().signal, () => true)
+    const reply = service.begin(get(queryWire('a.example')), CLIENT) as DohReply
+    expect(reply.headers['cache-control']).toBe('private, max-age=300')
+  })
+
   it('a hit is no promise', () => {
     const service = serviceOf(answering)
     const reply = service.begin(get(queryWire('a.example')), CLIENT) as DohReply

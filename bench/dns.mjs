@@ -222,7 +222,7 @@ function manyAnswers(port) {
 }
 
 /** Starts it and waits for its first answer. */
-async function startServer(server, upstream) {
+export async function startServer(server, upstream) {
   const log = `${server.name}.log`
   const child = start(server.commandFor(upstream), { core: SERVER_CORE, log })
   server.child = child
@@ -288,7 +288,7 @@ async function measureLoad({ generator, port, ...shape }, server, seconds, respo
   }
 }
 
-async function startResponder(ports, certificate) {
+export async function startResponder(ports, certificate) {
   const file = new URL('responder.mjs', import.meta.url).pathname
   const { key, cert } = certificate ?? {}
   const child = start([process.execPath, file, ...ports.map(String), ...(certificate ? [key, cert] : [])], {
@@ -314,7 +314,7 @@ async function pinToLoadCore() {
   )
 }
 
-async function freePorts(count) {
+export async function freePorts(count) {
   const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(listeners.map((server) => new Promise((resolve) => void server.once('listening', resolve))))
   const ports = listeners.map((server) => server.address().port)

@@ -1,7 +1,7 @@
 // Load by UDP: a few sockets, each with a window of open queries; an answer makes room for the next query. With `miss`,
 // every name is a new one.
 import { createSocket } from 'node:dgram'
-import { isRight, newQuery, queryOf } from './message.mjs'
+import { isRight, newPrefix, newQuery, queryOf } from './message.mjs'
 import { fail, job, Stretch } from './stretch.mjs'
 
 const SOCKETS = 4
@@ -11,8 +11,7 @@ const WINDOW = job.miss ? 8 : 32
 const LOST_MS = 250
 const SOCKET_BYTES = 1 << 20
 
-/** Three characters that another process of this hour has not. */
-const prefix = ((process.hrtime.bigint() / 1_000_000n) % 46_656n).toString(36).padStart(3, '0')
+const prefix = newPrefix()
 let asked = 0
 
 const stretch = new Stretch()

@@ -4,11 +4,13 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { benchDns, ROWS } from './dns.mjs'
 import { detailTable, ratioRows, ratioTable } from './report.mjs'
+import { soak } from './soak.mjs'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
 const LATER = ['operator', 'ca']
-const USAGE = `usage: npm run bench -- dns [--rounds N] [--seconds S] [--rows ROW,ROW] [--peers NAME,NAME] [--small] [--json FILE]
+const USAGE = `usage: npm run bench -- soak [--minutes M] [--rate N] [--small]
+       npm run bench -- dns [--rounds N] [--seconds S] [--rows ROW,ROW] [--peers NAME,NAME] [--small] [--json FILE]
 rows: ${ROWS.join(' ')}`
 
 process.exit(await main())
@@ -18,6 +20,10 @@ async function main() {
   if (typeof input === 'string') {
     console.error(input)
     return EXIT_USAGE
+  }
+  if (input.minutes) {
+    await soak(input)
+    return 0
   }
   const progress = (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
   const results = await benchDns({ ...input, progress })
@@ -33,6 +39,7 @@ async function main() {
 function argumentsOf(argv) {
   const [subject, ...rest] = argv
   if (LATER.includes(subject)) return `the benchmark of ${subject} comes with its issue; today there is: dns`
+  if (subject === 'soak') return soakArgumentsOf(rest)
   if (subject !== 'dns') return USAGE
   const options = {
     rounds: { type: 'string', default: '5' },
@@ -57,6 +64,21 @@ function argumentsOf(argv) {
       ...(values.peers === undefined ? {} : { peers: values.peers.split(',') }),
       ...(values.json ? { json: values.json } : {}),
     }
+  } catch (error) {
+    return `${error.message}\n${USAGE}`
+  }
+}
+
+function soakArgumentsOf(args) {
+  const options = {
+    minutes: { type: 'string', default: '20' },
+    rate: { type: 'string', default: '2000' },
+    small: { type: 'boolean', default: false },
+  }
+  try {
+    const { values } = parseArgs({ args, options })
+    const [minutes, rate] = [Number(values.minutes), Number(values.rate)]
+    return minutes > 0 && rate >= 10 ? { minutes, rate, small: values.small } : USAGE
   } catch (error) {
     return `${error.message}\n${USAGE}`
   }

@@ -19,6 +19,11 @@ export const QUERIES = Array.from({ length: NAMES }, (_, index) => {
   return Buffer.concat([Buffer.from('000001000001000000000001', 'hex'), name, Buffer.from('00010001', 'hex'), OPT])
 })
 
+/** Three characters that another process of this hour has not. */
+export function newPrefix() {
+  return ((process.hrtime.bigint() / 1_000_000n) % 46_656n).toString(36).padStart(3, '0')
+}
+
 /** A question nobody asked before, in this run or another: `prefix` is of this process, `number` counts. */
 export function newQuery(prefix, number) {
   const query = Buffer.from(QUERIES[0])

@@ -8,10 +8,12 @@ import type { Endpoint } from './bind.ts'
 export interface DatagramBatch {
   /** Takes what waits in the socket, at most BATCH datagrams, and says how many came. What was there before is gone. */
   receive(): number
-  /** The datagram at `index`, in place; valid until the next `receive`. */
-  message(index: number): Uint8Array
+  /** A copy of the datagram at `index`: a question that waits for an upstream outlives the batch. */
+  message(index: number): Buffer
   /** Who sent it. An IPv6 address has no zone here; `reply` knows it. */
   sender(index: number): { readonly address: string; readonly port: number }
+  /** A slot for a datagram that came by other means; undefined for an address with a zone. */
+  lone(address: string, port: number): number | undefined
   /** Where an answer to the datagram at `index` is to be written, REPLY_BYTES_MAX octets. */
   room(index: number): Uint8Array
   /** Puts the first `length` octets of the room on the list of what `send` sends. */
@@ -26,7 +28,9 @@ export const BATCH = 64
 const MESSAGE_BYTES_MAX = 4096
 /** As long as our UDP answers get (DNS flag day 2020). */
 const REPLY_BYTES_MAX = 1232
-const SENDER_TEXTS_MAX = 1024
+/** All of them and the lone one. */
+const SLOTS = BATCH + 1
+const ADDRESSES_MAX = 1024
 
 const MSG_DONTWAIT = 0x40
 const AF_INET = 2
@@ -34,22 +38,27 @@ const AF_INET6 = 10
 const SOCKADDR_IN_BYTES = 16
 /** struct sockaddr_in6 is the longer one. */
 const SOCKADDR_BYTES = 28
-/** On 64 bit: struct mmsghdr is a msghdr of 56 octets, the length received, and padding; struct iovec two words. */
-const MMSGHDR_BYTES = 64
-const IOVEC_BYTES = 16
+const SOCKADDR_WORDS = SOCKADDR_BYTES / 4
+/**
+ * In words of four octets, on 64 bit and little-endian: struct mmsghdr is a msghdr of 14 words, the length received, and
+ * padding; struct iovec is a pointer and a length.
+ */
+const MMSGHDR_WORDS = 16
 const NAME_AT = 0
-const NAME_LENGTH_AT = 8
-const IOVEC_AT = 16
-const IOVEC_COUNT_AT = 24
-const RECEIVED_AT = 56
+const NAME_LENGTH_AT = 2
+const IOVEC_AT = 4
+const IOVEC_COUNT_AT = 6
+const RECEIVED_AT = 14
+const IOVEC_WORDS = 4
+const IOVEC_LENGTH_AT = 2
 
 const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0x800 | 0x80000
 
-type Calls = Readonly<Record<keyof typeof CALLS, (...values: readonly (number | Buffer | null)[]) => number>>
+type Calls = Readonly<Record<keyof typeof CALLS, (...values: readonly (number | Uint8Array | null)[]) => number>>
 
 interface ForeignFunctions {
   dlopen(library: null, functions: object): { readonly functions: Calls }
-  getRawPointer(bytes: Buffer): bigint
+  getRawPointer(bytes: Uint8Array): bigint
 }
 
 const CALLS = {
@@ -96,71 +105,117 @@ function socketAddress(octets: Uint8Array, port: number): Buffer {
   return name
 }
 
-function openBatch(fd: number, calls: Calls, addressOf: (bytes: Buffer) => bigint): DatagramBatch {
-  const senders = Buffer.allocUnsafeSlow(BATCH * SOCKADDR_BYTES)
-  const incoming = lay(Buffer.allocUnsafeSlow(BATCH * MESSAGE_BYTES_MAX), MESSAGE_BYTES_MAX)
-  const outgoing = lay(Buffer.allocUnsafeSlow(BATCH * REPLY_BYTES_MAX), REPLY_BYTES_MAX)
-  const texts = new Map<string, string>()
-  const roomIovecs = addressOf(outgoing.iovecs)
+function openBatch(fd: number, calls: Calls, addressOf: (bytes: Uint8Array) => bigint): DatagramBatch {
+  const senders = new Uint8Array(SLOTS * SOCKADDR_BYTES)
+  const senderWords = new Uint32Array(senders.buffer)
+  const incoming = lay(MESSAGE_BYTES_MAX)
+  const outgoing = lay(REPLY_BYTES_MAX)
+  const rooms = Array.from({ length: SLOTS }, (_, index) =>
+    outgoing.bytes.subarray(index * REPLY_BYTES_MAX, (index + 1) * REPLY_BYTES_MAX),
+  )
+  /** Where the sender and the room of each slot are, as `lay` has put it into the headers. */
+  const pointers = outgoing.headers.slice()
+  const known = new Addresses()
   let listed = 0
 
-  /** Headers whose entries point at the senders and at slots of `slot` octets. */
-  function lay(bytes: Buffer, slot: number): { headers: Buffer; iovecs: Buffer; bytes: Buffer } {
-    const headers = Buffer.allocUnsafeSlow(BATCH * MMSGHDR_BYTES).fill(0)
-    const iovecs = Buffer.allocUnsafeSlow(BATCH * IOVEC_BYTES)
-    const [sendersAt, iovecsAt, bytesAt] = [addressOf(senders), addressOf(iovecs), addressOf(bytes)]
-    for (let index = 0; index < BATCH; index++) {
-      const header = index * MMSGHDR_BYTES
-      headers.writeBigUInt64LE(sendersAt + BigInt(index * SOCKADDR_BYTES), header + NAME_AT)
-      headers.writeBigUInt64LE(iovecsAt + BigInt(index * IOVEC_BYTES), header + IOVEC_AT)
-      headers.writeBigUInt64LE(1n, header + IOVEC_COUNT_AT)
-      iovecs.writeBigUInt64LE(bytesAt + BigInt(index * slot), index * IOVEC_BYTES)
-      iovecs.writeBigUInt64LE(BigInt(slot), index * IOVEC_BYTES + 8)
+  /** Headers whose entries point at the senders and at slots of `slotBytes` octets. */
+  function lay(slotBytes: number): { headers: Uint32Array; iovecs: Uint32Array; bytes: Buffer } {
+    const bytes = Buffer.allocUnsafeSlow(SLOTS * slotBytes)
+    const headers = new Uint32Array(SLOTS * MMSGHDR_WORDS)
+    const iovecs = new Uint32Array(SLOTS * IOVEC_WORDS)
+    const put = (words: Uint32Array, at: number, value: bigint): void => {
+      words[at] = Number(value & 0xffff_ffffn)
+      words[at + 1] = Number(value >> 32n)
+    }
+    const [sendersAt, iovecsAt, bytesAt] = [senders, octetsOf(iovecs), bytes].map(addressOf) as [bigint, bigint, bigint]
+    for (let index = 0; index < SLOTS; index++) {
+      const header = index * MMSGHDR_WORDS
+      put(headers, header + NAME_AT, sendersAt + BigInt(index * SOCKADDR_BYTES))
+      put(headers, header + IOVEC_AT, iovecsAt + BigInt(index * IOVEC_WORDS * 4))
+      put(headers, header + IOVEC_COUNT_AT, 1n)
+      put(iovecs, index * IOVEC_WORDS, bytesAt + BigInt(index * slotBytes))
+      put(iovecs, index * IOVEC_WORDS + IOVEC_LENGTH_AT, BigInt(slotBytes))
     }
     return { headers, iovecs, bytes }
   }
+  const [receiving, sending] = [octetsOf(incoming.headers), octetsOf(outgoing.headers)]
 
   return {
     receive() {
-      listed = 0
-      const { headers } = incoming
       for (let index = 0; index < BATCH; index++)
-        headers.writeUInt32LE(SOCKADDR_BYTES, index * MMSGHDR_BYTES + NAME_LENGTH_AT)
-      return Math.max(0, calls.recvmmsg(fd, headers, BATCH, MSG_DONTWAIT, null))
+        incoming.headers[index * MMSGHDR_WORDS + NAME_LENGTH_AT] = SOCKADDR_BYTES
+      return Math.max(0, calls.recvmmsg(fd, receiving, BATCH, MSG_DONTWAIT, null))
     },
     message(index) {
-      const length = incoming.headers.readUInt32LE(index * MMSGHDR_BYTES + RECEIVED_AT)
-      return incoming.bytes.subarray(index * MESSAGE_BYTES_MAX, index * MESSAGE_BYTES_MAX + length)
+      const start = index * MESSAGE_BYTES_MAX
+      const copy = Buffer.allocUnsafe(incoming.headers[index * MMSGHDR_WORDS + RECEIVED_AT]!)
+      incoming.bytes.copy(copy, 0, start, start + copy.length)
+      return copy
     },
     sender(index) {
-      const at = index * SOCKADDR_BYTES
-      const octets =
-        senders.readUInt16LE(at) === AF_INET ? senders.subarray(at + 4, at + 8) : senders.subarray(at + 8, at + 24)
-      const key = octets.toString('latin1')
-      let address = texts.get(key)
-      if (address === undefined) {
-        if (texts.size >= SENDER_TEXTS_MAX) texts.clear()
-        address = addressText(octets)
-        texts.set(key, address)
+      const at = index * SOCKADDR_WORDS
+      const port = senderWords[at]! >>> 16
+      return {
+        address: isIPv4At(at)
+          ? known.textOf(senderWords[at + 1]!)
+          : addressText(senders.subarray(at * 4 + 8, at * 4 + 24)),
+        port: ((port & 0xff) << 8) | (port >> 8),
       }
-      return { address, port: senders.readUInt16BE(at + 2) }
     },
-    room: (index) => outgoing.bytes.subarray(index * REPLY_BYTES_MAX, (index + 1) * REPLY_BYTES_MAX),
+    lone(address, port) {
+      const octets = known.octetsOf(address)
+      if (!octets) return undefined
+      const name = socketAddress(octets, port)
+      senders.set(name, BATCH * SOCKADDR_BYTES)
+      return BATCH
+    },
+    room: (index) => rooms[index]!,
     reply(index, length) {
       // The list is dense, the rooms are where they are: each entry is pointed at its room and its sender.
-      const header = listed++ * MMSGHDR_BYTES
-      incoming.headers.copy(
-        outgoing.headers,
-        header + NAME_AT,
-        index * MMSGHDR_BYTES + NAME_AT,
-        index * MMSGHDR_BYTES + NAME_LENGTH_AT + 4,
-      )
-      outgoing.headers.writeBigUInt64LE(roomIovecs + BigInt(index * IOVEC_BYTES), header + IOVEC_AT)
-      outgoing.iovecs.writeUInt32LE(length, index * IOVEC_BYTES + 8)
+      const [to, from] = [listed++ * MMSGHDR_WORDS, index * MMSGHDR_WORDS]
+      const { headers, iovecs } = outgoing
+      headers[to + NAME_AT] = pointers[from + NAME_AT]!
+      headers[to + NAME_AT + 1] = pointers[from + NAME_AT + 1]!
+      headers[to + NAME_LENGTH_AT] = isIPv4At(index * SOCKADDR_WORDS) ? SOCKADDR_IN_BYTES : SOCKADDR_BYTES
+      headers[to + IOVEC_AT] = pointers[from + IOVEC_AT]!
+      headers[to + IOVEC_AT + 1] = pointers[from + IOVEC_AT + 1]!
+      iovecs[index * IOVEC_WORDS + IOVEC_LENGTH_AT] = length
     },
     send() {
-      if (listed > 0) calls.sendmmsg(fd, outgoing.headers, listed, MSG_DONTWAIT)
+      if (listed > 0) calls.sendmmsg(fd, sending, listed, MSG_DONTWAIT)
       listed = 0
     },
+  }
+
+  function isIPv4At(at: number): boolean {
+    return (senderWords[at]! & 0xffff) === AF_INET
+  }
+}
+
+function octetsOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer)
+}
+
+/** Clients ask more than once, so what their addresses are as text and as octets is remembered. */
+class Addresses {
+  readonly #texts = new Map<number, string>()
+  readonly #octets = new Map<string, Uint8Array | undefined>()
+
+  /** `word`: the four octets of an IPv4 address as they lie in memory. */
+  textOf(word: number): string {
+    const known = this.#texts.get(word)
+    if (known !== undefined) return known
+    if (this.#texts.size >= ADDRESSES_MAX) this.#texts.clear()
+    const text = addressText(octetsOf(Uint32Array.of(word)))
+    this.#texts.set(word, text)
+    return text
+  }
+
+  octetsOf(text: string): Uint8Array | undefined {
+    if (this.#octets.has(text)) return this.#octets.get(text)
+    if (this.#octets.size >= ADDRESSES_MAX) this.#octets.clear()
+    const octets = addressToBytes(text)
+    this.#octets.set(text, octets)
+    return octets
   }
 }

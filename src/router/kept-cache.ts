@@ -27,7 +27,7 @@ export async function keepCache(
   const settings = digestOf(settingsOfAnswers(config))
   const context = { clock, log }
   const isSame = former !== undefined && equalBytes(former.settings, settings)
-  const cache = isSame ? former.cache : withCache({ ...config.cache, ...context })
+  const cache = isSame ? former.cache : withCache({ ...config.cache, routedDomains: config.routedDomains, ...context })
   const saved = { path: join(config.state, 'cache.bin'), bytesMax: config.cache.persistBytesMax, settings, ...context }
   if (former) cache.flushFailures()
   else if (saved.bytesMax > 0) await loadCache(cache, saved)

@@ -21,6 +21,8 @@ export interface CacheOptions {
   readonly prefetch?: boolean
   /** An NXDOMAIN denies the names below too (RFC 8020). */
   readonly nxdomainCut?: boolean
+  /** Domains with upstreams of their own. */
+  readonly routedDomains?: readonly string[]
   readonly clock: Clock
   /** Hears of refreshes that failed by a bug, which nobody waited for. */
   readonly log?: Log
@@ -66,6 +68,7 @@ export function withCache(options: CacheOptions): Cache {
     bytesMax: options.bytesMax,
     staleS: (options.serveStaleMs ?? 0) / 1000,
     cutsBelow: options.nxdomainCut === true,
+    routedDomains: options.routedDomains ?? [],
     monotonicMs: () => clock.monotonicMs(),
   })
   const failures = new Failures()

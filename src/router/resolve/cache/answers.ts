@@ -3,6 +3,7 @@ import type { PreparedAnswer } from '../../../dns/answer.ts'
 import { EXTENDED_ERROR, RCODE } from '../../../dns/codes.ts'
 import { deniesItsName, writeDenialBelow } from '../../../dns/denial.ts'
 import type { ExtendedError } from '../../../dns/edns.ts'
+import { isUnder } from '../../../dns/name.ts'
 import { MessageView } from '../../../dns/view.ts'
 import { HEADER_BYTES } from '../../../dns/wire.ts'
 import type { Answer, Query } from '../resolver.ts'
@@ -37,6 +38,7 @@ export class CachedAnswers {
   readonly store: AnswerStore
   readonly staleS: number
   readonly #cutsBelow: boolean
+  readonly #routedDomains: readonly string[]
   readonly #scopes = new Numbered(SCOPES_MAX)
   readonly #sources = new Numbered(SOURCES_MAX)
   readonly #held = new HeldAnswer()
@@ -48,10 +50,13 @@ export class CachedAnswers {
     readonly staleS: number
     /** Whether an NXDOMAIN denies the names below it (RFC 8020). */
     readonly cutsBelow: boolean
+    /** Asked of others than the names above them, whose denials say nothing about them. */
+    readonly routedDomains: readonly string[]
     readonly monotonicMs: () => number
   }) {
     this.staleS = options.staleS
     this.#cutsBelow = options.cutsBelow
+    this.#routedDomains = options.routedDomains
     this.#scopes.numberOf('')
     this.store = new AnswerStore({
       bytesMax: options.bytesMax,
@@ -139,7 +144,7 @@ export class CachedAnswers {
   /** Takes an answer that is no failure in place of what was held, fresh or stale (RFC 8767 §4), even if it cannot be kept. */
   keep({ prepared, variant, storedMs, from, extendedErrors = [] }: NewAnswer): void {
     const view = MessageView.over(prepared.wire)!
-    const isDenial = deniesItsName(prepared)
+    const isDenial = deniesItsName(prepared) && !this.#isAboveRoute(view.questionName)
     const lifetimeS = lifetimeOf(prepared)
     // Type 0 stands for denials here, and nobody asks for it.
     const canBeKept = lifetimeS > 0 && (isDenial || view.questionType !== 0)
@@ -148,6 +153,10 @@ export class CachedAnswers {
     if (!canBeKept) return
     const source = (this.#sources.numberOf(from) ?? -1) + 1
     this.store.put(prepared, { variant, isDenial, storedMs, lifetimeS, source, extendedErrors })
+  }
+
+  #isAboveRoute(name: string): boolean {
+    return this.#routedDomains.some((domain) => isUnder(domain, name) && !isUnder(name, domain))
   }
 
   #forget({ wire, questionEnd }: MessageView, type: number, variant: number): void {

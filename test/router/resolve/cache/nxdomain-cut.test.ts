@@ -56,6 +56,18 @@ describe('CACHE-5: a name that does not exist', () => {
     expect((await ask(queryWire(name))).from).toBe('up')
   })
 
+  it('says nothing about a domain below it that is asked elsewhere', async () => {
+    const upstream = denying()
+    const { ask } = cacheOver(upstream, { ...CUT, routedDomains: ['Corp.Lan.example'] })
+    await ask(queryWire('lan.example'))
+    expect((await ask(queryWire('lan.example'))).from).toBe('cache')
+    expect((await ask(queryWire('pc.corp.lan.example'))).from).toBe('up')
+    // That domain's own upstream denied this one.
+    expect((await ask(queryWire('a.pc.corp.lan.example'))).from).toBe('cache')
+    await ask(queryWire('corp.lan.example'))
+    expect((await ask(queryWire('b.corp.lan.example'))).from).toBe('cache')
+  })
+
   it('ends in time', async () => {
     const upstream = denying()
     const { ask, clock } = cacheOver(upstream, CUT)

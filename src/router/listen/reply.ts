@@ -38,11 +38,10 @@ export function writeReply(
   answer: Answer,
   cookies?: ServerCookies,
 ): number {
-  // A signature covers everything but the id, which is the asker's already (RFC 5625 §4.5).
-  if (answer.verbatim) return writeWhole(target, at, answer.wire, undefined)
   const { edns } = query.view
   const limit = bytesMaxOf(query.client.transport, edns)
-  if (!edns && answer.wire.length <= limit) return writeWhole(target, at, answer.wire, undefined)
+  // A signature covers everything but the id, which is the asker's already (RFC 5625 §4.5).
+  if ((!edns || answer.verbatim) && answer.wire.length <= limit) return writeWhole(target, at, answer.wire, undefined)
   const cookie = edns && cookieFor(query, edns, cookies)
   const opt = edns && optFor(edns, query, answer.extendedErrors, cookie)
   if (lengthOf(answer.wire, opt) <= limit) return writeWhole(target, at, answer.wire, opt)

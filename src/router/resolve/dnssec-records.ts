@@ -9,7 +9,7 @@ import type { Outcome } from './resolver.ts'
  */
 export function withoutUnaskedDnssec(): Layer {
   const strip = (outcome: Outcome): Outcome => {
-    if (outcome.kind !== 'answer') return outcome
+    if (outcome.kind !== 'answer' || outcome.verbatim) return outcome
     const wire = withoutDnssecRecords(outcome.wire)
     if (wire === outcome.wire) return outcome
     const { prepared: _of, ...answer } = outcome

@@ -40,7 +40,8 @@ export function withRebindingFilter(options: RebindingOptions): Rebinding {
   let withheld = 0
 
   const filtered = (query: Query, outcome: Outcome): Outcome => {
-    if (outcome.kind !== 'answer') return outcome
+    // Somebody who signs does not ask on behalf of a page: what is signed stays whole (RFC 5625 §4.5).
+    if (outcome.kind !== 'answer' || outcome.verbatim) return outcome
     const { questionEnd, questionKey } = query.view
     const section = findPrivateAddress(outcome.wire, questionEnd, loopbackAllowed)
     if (section === undefined || exemptionOf(nameOfQuestion(questionKey)) !== undefined) return outcome

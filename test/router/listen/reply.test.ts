@@ -223,6 +223,8 @@ describe('FWD-3: what goes first when space is short', () => {
     signed[11] = 2
     const reply = messageOf(replyTo(query, 'udp', { kind: 'answer', wire: signed, from: 'test' }))
     expect(reply).toMatchObject({ truncated: true, answers: [], additionals: [] })
+    const verbatim = replyTo(query, 'udp', { kind: 'answer', wire: signed, from: 'test', verbatim: true })
+    expect(messageOf(verbatim)).toMatchObject({ truncated: true, answers: [], additionals: [] })
   })
 
   it('texts of extended errors, then their codes, then the additional section, then all records', () => {

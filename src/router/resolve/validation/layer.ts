@@ -218,7 +218,7 @@ function refusal(query: Query, from: string, error: ExtendedError): Answer {
 
 /** An upstream's AD is its own opinion; with validation here, only ours counts. */
 function unchecked(outcome: Outcome): Outcome {
-  if (outcome.kind !== 'answer' || (outcome.wire[3]! & AD) === 0) return outcome
+  if (outcome.kind !== 'answer' || outcome.verbatim || (outcome.wire[3]! & AD) === 0) return outcome
   const wire = Uint8Array.from(outcome.wire)
   wire[3] = wire[3]! & ~AD
   const { prepared } = outcome

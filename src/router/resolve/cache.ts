@@ -81,8 +81,10 @@ export function withCache(options: CacheOptions): Cache {
     const prepared = outcome.prepared ?? prepareAnswer(outcome.wire)
     assert(prepared, `${from} made a message that is none`)
     const nowMs = clock.monotonicMs()
-    if (isFailure(prepared.rcode)) failures.note(cacheKey(query), failureOf(outcome, prepared), nowMs)
-    else if (!prepared.truncated) {
+    if (isFailure(prepared.rcode)) {
+      failures.note(cacheKey(query), failureOf(outcome, prepared), nowMs)
+      if (isWithheld(outcome)) answers.forget(query.view, variant)
+    } else if (!prepared.truncated) {
       failures.forget(cacheKey(query))
       answers.keep({ prepared, variant, storedMs: nowMs, from, ...(extendedErrors ? { extendedErrors } : {}) })
     }
@@ -174,6 +176,16 @@ export function withCache(options: CacheOptions): Cache {
     },
   }
 }
+
+/** Refused on purpose, by a list of ours or of the upstream: what was held before must not help out. */
+function isWithheld({ extendedErrors = [] }: Answer): boolean {
+  return extendedErrors.some(({ code }) => WITHHOLDING.has(code))
+}
+const WITHHOLDING: ReadonlySet<number> = new Set([
+  EXTENDED_ERROR.BLOCKED,
+  EXTENDED_ERROR.CENSORED,
+  EXTENDED_ERROR.FILTERED,
+])
 
 /** Nobody was reached when our own layers say so: an upstream that speaks of unreachable servers was reached itself. */
 function failureOf({ prepared, extendedErrors = [] }: Answer, { rcode }: PreparedAnswer): Failure {

@@ -155,6 +155,12 @@ export class CachedAnswers {
     this.store.put(prepared, { variant, isDenial, storedMs, lifetimeS, source, extendedErrors })
   }
 
+  /** The answer to this question, and the denial of its name. */
+  forget(view: MessageView, variant: number): void {
+    this.#forget(view, view.questionType, variant)
+    this.#forget(view, 0, variant)
+  }
+
   #isAboveRoute(name: string): boolean {
     return this.#routedDomains.some((domain) => isUnder(domain, name) && !isUnder(name, domain))
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EXTENDED_ERROR, RCODE, TYPE } from '../../../../src/dns/codes.ts'
+import { EDNS_OPTION, EXTENDED_ERROR, RCODE, TYPE } from '../../../../src/dns/codes.ts'
 import type { Message } from '../../../../src/dns/message.ts'
 import type { Outcome } from '../../../../src/router/resolve/resolver.ts'
 import { recordingLog } from '../../../support/log.ts'
@@ -11,6 +11,12 @@ const NEVER = new AbortController().signal
 const DAY_MS = 86_400_000
 const GOOD = { answers: [a('a.example', 300)] }
 const BETTER = { answers: [a('a.example', 300, '192.0.2.99')] }
+const withError = (code: number) => ({
+  udpSize: 1232,
+  version: 0,
+  dnssecOk: false,
+  options: [{ code: EDNS_OPTION.EXTENDED_ERROR, data: Uint8Array.of(0, code) }],
+})
 const FAILED = { rcode: RCODE.SERVFAIL }
 
 /** A cache that holds an answer for a.example which ended a minute ago, over an upstream that says what the test wants. */
@@ -58,6 +64,15 @@ describe('CACHE-3: a stale answer', () => {
       expect(upstream.asked).toBe(2)
     }
   })
+
+  it.each([EXTENDED_ERROR.BLOCKED, EXTENDED_ERROR.CENSORED, EXTENDED_ERROR.FILTERED])(
+    'does not help out where the refresh was refused on purpose (extended error %i)',
+    async (code) => {
+      const { ask, says } = await staleScene()
+      says({ rcode: RCODE.REFUSED, edns: withError(code) })
+      for (let round = 0; round < 2; round++) expect((await ask(queryWire('a.example'))).rcode).toBe(RCODE.REFUSED)
+    },
+  )
 
   it('that is NXDOMAIN carries extended error 19', async () => {
     const { ask, says } = await staleScene({ rcode: RCODE.NXDOMAIN, authorities: [soa(300, 300)] })

@@ -93,6 +93,7 @@ export class Listening {
   }
 
   async stop(): Promise<void> {
+    await this.#lastChange // what it opens is to be closed
     await Promise.all(this.listeners.map((listener) => listener.stop(GRACE_MS)))
   }
 

@@ -70,7 +70,9 @@ export async function runRouter(
     const { isTrusted: isClockTrusted } = await createClockTrust(clock, config.state)
     const surroundings = { ...context, presence: () => presence, isClockTrusted }
     let resolving = await createResolving(config, surroundings)
-    started.push({ stop: () => resolving.stop() })
+    /** Those that were replaced and still answer. The last to stop saves the cache, so they go first. */
+    let leaving: Promise<unknown> = Promise.resolve()
+    started.push({ stop: () => leaving.then(() => resolving.stop()) })
     await listening.apply(config.listen)
     started.push(listening)
     refresh()
@@ -84,6 +86,7 @@ export async function runRouter(
     const apply = async (next: RouterConfig): Promise<void> => {
       const successor = await createResolving(next, { ...surroundings, former: resolving })
       try {
+        signal.throwIfAborted() // all else has been stopped meanwhile
         await listening.apply(next.listen)
       } catch (error) {
         await successor.stop()
@@ -97,10 +100,12 @@ export async function runRouter(
       log.level = config.log
       refresh()
       // What it was asked, it still answers; nobody waits longer than that.
-      void clock
+      const left = clock
         .sleep(ANSWER_MS_MAX, signal)
         .catch(() => {})
         .then(() => former.stop())
+        .catch((error: unknown) => log.error(explain(error), 'a part did not stop cleanly'))
+      leaving = leaving.then(() => left)
     }
     onReload(
       oneAtATime(async (load) => {
@@ -108,6 +113,7 @@ export async function runRouter(
           await apply(await load())
           log.info('the new settings are in force')
         } catch (error) {
+          if (signal.aborted) return
           log.error(explain(error), 'the new settings are not taken, the old ones stay in force')
         }
       }),

@@ -75,6 +75,10 @@ export async function createResolving(
   const stopping = new AbortController()
   const kept = await keepCache(config, { ...context, former: former?.kept })
   const { cache } = kept
+  // Before what has to be stopped: it reads a file that may be bad.
+  const validation = config.dnssec.validate
+    ? await openValidation(config, { ...context, isClockTrusted }, () => flushCache(cache))
+    : undefined
   const forwarding = await createForwarding(config, {
     ...context,
     isClockTrusted,
@@ -82,9 +86,6 @@ export async function createResolving(
   })
   const askedUpstream = [...config.local.forward, ...config.routedDomains]
   const local = await createLocal({ ...config.local, askedUpstream }, { ...context, presence })
-  const validation = config.dnssec.validate
-    ? await openValidation(config, { ...context, isClockTrusted }, () => flushCache(cache))
-    : undefined
   const { access, protection, identity } = config
   const guard = createGuard(access.allow)
   const limit = protection.rateLimit && withRateLimit(protection.rateLimit, context)

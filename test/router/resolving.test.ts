@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { systemClock } from '../../src/core/clock.ts'
+import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { loadRouterConfig, type RouterConfig } from '../../src/router/config.ts'
 import { derivePresence } from '../../src/router/discovery/derive.ts'
 import { createResolving, type Resolving } from '../../src/router/resolving.ts'
@@ -34,11 +34,11 @@ state: .
   )
   const config = await loadRouterConfig(file)
   const presence = derivePresence({ name: config.identity.name, ...config.advertise }, [], undefined)
-  const start = (changes: Partial<RouterConfig> = {}, former?: Resolving) =>
+  const start = (changes: Partial<RouterConfig> = {}, former?: Resolving, clock = systemClock) =>
     createResolving(
       { ...config, ...changes },
       {
-        clock: systemClock,
+        clock,
         log: silentLog,
         presence: () => presence,
         isClockTrusted: () => true,
@@ -51,6 +51,15 @@ state: .
 async function ask({ resolver }: Resolving): Promise<unknown> {
   return resolver.resolve(queryOf(queryWire('a.example')), NEVER)
 }
+
+it('leaves nothing running when it cannot be made', async () => {
+  const { start, config } = await scene('{}')
+  let sleeping = 0
+  const clock: Clock = { ...systemClock, sleep: (...of) => (sleeping++, systemClock.sleep(...of)) }
+  await mkdir(join(config.state, 'trust-anchors.json'))
+  await expect(start({ dnssec: { ...config.dnssec, validate: true } }, undefined, clock)).rejects.toThrow()
+  expect(sleeping).toBe(0)
+})
 
 describe('answers', () => {
   it('survive a stop and a start when they are to be kept', async () => {

@@ -7,7 +7,7 @@ import type { Endpoint } from '../net/bind.ts'
 import { type Link, readLink } from '../net/link.ts'
 import type { RouterConfig } from './config.ts'
 import { chainOf, type Layer } from './resolve/chain.ts'
-import { type ClientGroup, withClientGroups } from './resolve/client-group.ts'
+import { type ClientGroup, groupFinder, withClientGroups } from './resolve/client-group.ts'
 import { createPatience, Member } from './resolve/member.ts'
 import { withNtpNames } from './resolve/ntp-names.ts'
 import { loopFault } from './resolve/own-address.ts'
@@ -42,6 +42,8 @@ export interface Forwarding {
   readonly resolver: Resolver
   /** To be put before the cache. None when all clients are sent to the same upstreams. */
   readonly layers: readonly Layer[]
+  /** What these layers keep apart. */
+  readonly scopeOf: (client: string) => string | undefined
   readonly explain: Explain
   status(): readonly UpstreamStatus[]
   /** The way to the upstreams has changed: connections are closed, and whoever is down is tried at once. */
@@ -125,6 +127,7 @@ export async function createForwarding(
   return {
     resolver: chainOf(early, router.resolver),
     layers: groups.length > 0 ? [withClientGroups(groups)] : [],
+    scopeOf: groupFinder(groups),
     explain: router.explain,
     status: () =>
       entries.map(({ config: { domains, clients }, member }) => ({

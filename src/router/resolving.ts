@@ -11,6 +11,7 @@ import { type BlockingStatus, createBlocking } from './resolve/block.ts'
 import { cacheStats, flushCache, showCache } from './resolve/cache/inspection.ts'
 import type { CacheStatus } from './resolve/cache.ts'
 import { chainOf } from './resolve/chain.ts'
+import { bothScopes } from './resolve/client-group.ts'
 import { withDedup } from './resolve/dedup.ts'
 import { withoutUnaskedDnssec } from './resolve/dnssec-records.ts'
 import { withFixedAnswers } from './resolve/fixed.ts'
@@ -18,7 +19,7 @@ import { createGuard } from './resolve/guard.ts'
 import { createLocal, type LocalStatus } from './resolve/local.ts'
 import { withRateLimit } from './resolve/rate-limit.ts'
 import { ownExemptions, withRebindingFilter } from './resolve/rebinding.ts'
-import type { Resolver } from './resolve/resolver.ts'
+import type { Explain, Resolver } from './resolve/resolver.ts'
 import { TrustAnchors } from './resolve/validation/anchors.ts'
 import { type Validation, type ValidationStatus, withValidation } from './resolve/validation/layer.ts'
 import { explainQuestion, type Why, type WhyQuestion } from './resolve/why.ts'
@@ -121,7 +122,8 @@ export async function createResolving(
     limit?.explain,
     local.explain,
     block?.explain,
-    cache.explain,
+    (...[question, client]: Parameters<Explain>) =>
+      cache.explain(question, client, bothScopes(forwarding.scopeOf(client), block?.scopeOf(client))),
     rebinding?.explain,
     validation?.explain,
     forwarding.explain,

@@ -115,12 +115,27 @@ describe('answers', () => {
     expect(await files()).toContain('cache.bin')
   })
 
+  it('of one group of clients are not shown as those of another', async () => {
+    const { start, config } = await scene('{}')
+    const { client } = queryOf(queryWire('a.example'))
+    const [upstream] = config.upstreams
+    const resolving = await start({ upstreams: [upstream!, { ...upstream!, clients: [client.address] }] })
+    await ask(resolving)
+    const why = async (address: string): Promise<string> =>
+      JSON.stringify(await resolving.operations.why!({ name: 'a.example', type: 1, client: address } as never))
+    expect(await why(client.address)).toContain('s left')
+    expect(await why('127.0.0.2')).toContain('not held')
+  })
+
   it('can be looked at, counted and forgotten by operations', async () => {
     const resolving = await (await scene('{}')).start()
     const operate = (name: string, input: object = {}) => resolving.operations[name]!(input as never)
     await ask(resolving)
     await ask(resolving)
     expect(await operate('cache-show', { name: 'a.example' })).toMatchObject({ answers: [{ type: 'A', hits: 1 }] })
+    expect(await operate('why', { name: 'a.example', type: 1, client: '127.0.0.1' })).toMatchObject({
+      reasons: [{}, {}, { layer: 'cache', decides: true }],
+    })
     expect(await operate('cache-stats')).toMatchObject({ entries: 1, hits: 1, misses: 1 })
     expect(await operate('cache-flush', { name: 'b.example' })).toEqual({ removed: 0 })
     expect(await operate('cache-flush')).toEqual({ removed: 1 })

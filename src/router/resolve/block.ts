@@ -13,6 +13,7 @@ import { BlockLists, type ListStatus } from './block/lists.ts'
 import type { ListSource, Loaded } from './block/load.ts'
 import { type BlockAnswer, type GroupPolicy, policyFinder } from './block/policy.ts'
 import type { Layer } from './chain.ts'
+import { inScope } from './client-group.ts'
 import type { Answer, Outcome, Query, Reason } from './resolver.ts'
 
 export interface BlockingOptions {
@@ -56,6 +57,8 @@ export interface Blocking {
   /** Reads the list again, to name the line. */
   explain(question: { readonly name: string }, client: string): Promise<Reason>
   status(): BlockingStatus
+  /** What keeps the cached answers of a client apart from those of others, if anything. */
+  scopeOf(client: string): string | undefined
   /** The first reading of the lists. */
   readonly ready: Promise<void>
   readonly loaded: () => Loaded
@@ -96,6 +99,7 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
       }),
     ),
   )
+  const scopeOfPolicy = ({ group }: Refusing): string | undefined => (cloaking ? group : undefined)
   let blocked = 0
 
   const refuse = ({ view }: Query, policy: Refusing, list: number): Answer => {
@@ -150,6 +154,7 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
   return {
     ready: ready.catch(() => {}),
     loaded: () => lists.loaded,
+    scopeOf: (client) => scopeOfPolicy(policyOf(client)),
     status: () => ({ names: lists.rules.blocked.names, blocked, lists: lists.status() }),
     questions: (next) => ({
       id: 'block',
@@ -160,10 +165,8 @@ export function createBlocking(options: BlockingOptions, { clock, log, former }:
           const list = lists.rules.blockedBy(view.wire, HEADER_BYTES, policy.lists, allowing)
           if (list !== 0) return refuse(query, policy, list)
         }
-        if (policy.group === undefined || !cloaking) return next.resolve(query, abandoned)
-        // Another layer may have its own reason to tell clients apart.
-        const scope = client.scope === undefined ? policy.group : `${client.scope} ${policy.group}`
-        return next.resolve({ ...query, client: { ...client, scope } }, abandoned)
+        const scope = scopeOfPolicy(policy)
+        return next.resolve(scope === undefined ? query : inScope(query, scope), abandoned)
       },
     }),
     ...(cloaking ? { aliases } : {}),

@@ -6,12 +6,12 @@ import { EXTENDED_ERROR } from '../../dns/codes.ts'
 import { ageS, CachedAnswers } from './cache/answers.ts'
 import { type Failure, Failures } from './cache/failures.ts'
 import type { HeldAnswer } from './cache/held-answer.ts'
-import { explainCache } from './cache/inspection.ts'
+import { type ExplainScoped, explainCache } from './cache/inspection.ts'
 import { cacheKey } from './cache/key.ts'
 import { isFailure, lifetimeOf } from './cache/lifetime.ts'
 import { type Ask, Refreshes } from './cache/refreshes.ts'
 import type { Layer } from './chain.ts'
-import type { Answer, Explain, Outcome, Query } from './resolver.ts'
+import type { Answer, Outcome, Query } from './resolver.ts'
 
 export interface CacheOptions {
   readonly bytesMax: number
@@ -51,7 +51,7 @@ export interface Cache {
   readonly answers: CachedAnswers
   readonly failures: Failures
   status(): CacheStatus
-  readonly explain: Explain
+  readonly explain: ExplainScoped
   /** The link or the upstreams have changed: what failed before is asked again at once. */
   flushFailures(): void
 }

@@ -1,5 +1,6 @@
 import { addressSet } from '../../net/address-set.ts'
 import type { Layer } from './chain.ts'
+import type { Query } from './resolver.ts'
 
 /** Clients that are sent to upstreams of their own. */
 export interface ClientGroup {
@@ -20,12 +21,20 @@ export function withClientGroups(groups: readonly ClientGroup[]): Layer {
   return (next) => ({
     id: 'client-groups',
     resolve(query, signal) {
-      const { client } = query
-      const group = groupOf(client.address)
-      if (group === undefined) return next.resolve(query, signal)
-      // Another layer may have its own reason to tell clients apart.
-      const scope = client.scope === undefined ? group : `${client.scope} ${group}`
-      return next.resolve({ ...query, client: { ...client, scope } }, signal)
+      const group = groupOf(query.client.address)
+      return next.resolve(group === undefined ? query : inScope(query, group), signal)
     },
   })
+}
+
+/** The query of a client that shares cached answers only with its like. */
+export function inScope(query: Query, scope: string): Query {
+  const { client } = query
+  return { ...query, client: { ...client, scope: bothScopes(client.scope, scope)! } }
+}
+
+/** Several layers may have their own reason to tell clients apart. Undefined: none has. */
+export function bothScopes(outer: string | undefined, inner: string | undefined): string | undefined {
+  if (outer === undefined || inner === undefined) return outer ?? inner
+  return `${outer} ${inner}`
 }

@@ -5,9 +5,10 @@ import { lowerName, nameToWire } from '../../../dns/name.ts'
 import { MessageView } from '../../../dns/view.ts'
 import { HEADER_BYTES } from '../../../dns/wire.ts'
 import type { Cache, CacheStatus } from '../cache.ts'
-import type { Explain } from '../resolver.ts'
+import type { Explain, Reason } from '../resolver.ts'
 import { ageS, type CachedAnswers, STALE_TTL_S } from './answers.ts'
 import { AnswerBuffer, type HeldAnswer } from './held-answer.ts'
+import { cacheKey } from './key.ts'
 
 /** What people may ask of the cache and have it do. Nothing here is asked upstream, and looking counts as no hit. */
 
@@ -76,16 +77,19 @@ export function cacheStats(cache: Cache): CacheStats {
   return asked === 0 ? status : { ...status, hitRate: status.hits / asked }
 }
 
-/** What the cache would do with a question without DO and CD, from a client without a scope of its own. */
+/** As Explain, of clients of a scope. */
+export type ExplainScoped = (...of: [...Parameters<Explain>, scope?: string]) => Reason
+
+/** What the cache would do with a question without DO and CD. */
 export function explainCache(
   { answers, failures }: Pick<Cache, 'answers' | 'failures'>,
   monotonicMs: () => number,
-): Explain {
+): ExplainScoped {
   const layer = 'cache'
-  return ({ name, type }) => {
+  return ({ name, type }, address, scope) => {
     const view = MessageView.over(buildMessage({ questions: [{ name, type, class: CLASS.IN }] }))!
     const nowMs = monotonicMs()
-    const variant = answers.variant(0, '')
+    const variant = answers.variant(0, scope ?? '')
     const own = answers.find(view, variant)
     const ownLeftS = own ? own.lifetimeS - ageS(own, nowMs) : 0
     if (ownLeftS > 0) return { layer, says: `held, ${ownLeftS} s left`, decides: true }
@@ -100,7 +104,8 @@ export function explainCache(
       const over = ageS(stale, nowMs) - stale.lifetimeS
       return { layer, says: `held, ended ${over} s ago; given when no fresh answer comes`, decides: false }
     }
-    const failure = failures.find(view.questionKey, nowMs)
+    const client = { address, transport: 'udp', ...(scope === undefined ? {} : { scope }) } as const
+    const failure = failures.find(cacheKey({ view, client }), nowMs)
     if (!failure) return { layer, says: 'not held', decides: false }
     const again = Math.ceil(failure.leftMs / 1000)
     return { layer, says: `failed lately (${rcodeName(failure.rcode)}), asked again in ${again} s`, decides: true }

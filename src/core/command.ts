@@ -89,7 +89,7 @@ export async function runProgram(
     const related = Object.keys(commands).filter((name) => name.startsWith(`${first} `))
     io.complain(
       related.length > 0
-        ? `${program.name} ${first}: one of ${related.join(', ')}`
+        ? `${program.name} ${first}: say which: ${related.join(', ')}`
         : `${program.name}: there is no verb ${JSON.stringify(first)}. Run \`${program.name} --help\` for the list.`,
     )
     return EXIT.USAGE

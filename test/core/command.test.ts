@@ -109,11 +109,11 @@ describe('a verb', () => {
   it('of which only the first word is there names the others', async () => {
     expect(await run('device')).toMatchObject({
       code: EXIT.USAGE,
-      complained: 'hearth device: one of device add, device list',
+      complained: 'hearth device: say which: device add, device list',
     })
     expect(await run('device', 'lsit')).toMatchObject({
       code: EXIT.USAGE,
-      complained: 'hearth device: one of device add, device list',
+      complained: 'hearth device: say which: device add, device list',
     })
   })
 

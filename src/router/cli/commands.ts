@@ -25,7 +25,7 @@ export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
   status: asking('status', 'show what the running router does', statusText),
   query: QUERY,
   why: asking('why', 'say what happens to a question, layer by layer, and which list blocks it', whyText, {
-    words: { usage: 'NAME [TYPE]', min: 1, max: 2 },
+    words: { usage: '[--client IP] NAME [TYPE]', min: 1, max: 2 },
     options: WHY_OPTIONS,
     input: whyQuestionOf,
   }),

@@ -1,9 +1,10 @@
 import { TYPE } from './codes.ts'
-import { buildMessage, parseMessage, type ResourceRecord } from './message.ts'
+import { rewriteAnswer } from './dnssec/rewrite.ts'
 import { walkRecords } from './records.ts'
 import { MessageView } from './view.ts'
 
-const AUTHENTICATION_TYPES: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3])
+const PROOF_TYPES: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3])
+const NO_CAPS: ReadonlyMap<number, number> = new Map()
 
 /**
  * The answer as someone may see it who did not set DO: without RRSIG, NSEC and NSEC3 records, unless asked for by type
@@ -12,27 +13,24 @@ const AUTHENTICATION_TYPES: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC
  */
 export function withoutDnssecRecords(wire: Uint8Array): Uint8Array {
   const view = MessageView.over(wire)
-  if (!view || !hasUnasked(view)) return wire
-  const message = parseMessage(wire)
-  if (!message) return wire
-  const isWanted = ({ type }: ResourceRecord): boolean => !isUnasked(type, view.questionType)
-  const { answers, authorities, additionals } = message
-  const shorter = buildMessage({
-    ...message,
-    answers: answers.filter(isWanted),
-    authorities: authorities.filter(isWanted),
-    additionals: additionals.filter(isWanted),
-  })
-  // Someone may compress better than we do.
-  return shorter.length < wire.length ? shorter : wire
+  if (view?.questionCount !== 1 || !hasUnaskedProof(view)) return wire
+  const { questionEnd, questionType, authenticData } = view
+  const leavesOut = ({ type }: { readonly type: number }): boolean => isUnaskedProof(type, questionType)
+  const shorter = rewriteAnswer({ wire, questionEnd }, { authenticData, ttlCaps: NO_CAPS, leavesOut })
+  if (!shorter) return wire
+  shorter[3] = shorter[3]! | (wire[3]! & CD)
+  return shorter
+}
+const CD = 0x10
+
+/** Whether clients without DO do not get such a record: they have not asked for its type. */
+export function isUnaskedProof(type: number, asked: number): boolean {
+  return PROOF_TYPES.has(type) && asked !== type && asked !== TYPE.ANY
 }
 
-function hasUnasked(view: MessageView): boolean {
+function hasUnaskedProof(view: MessageView): boolean {
   const records = walkRecords(view)
-  while (records.next()) if (isUnasked(records.type, view.questionType)) return true
-  return false
-}
-
-function isUnasked(type: number, asked: number): boolean {
-  return AUTHENTICATION_TYPES.has(type) && asked !== type && asked !== TYPE.ANY
+  let isFound = false
+  while (records.next()) isFound ||= isUnaskedProof(records.type, view.questionType)
+  return isFound && !records.malformed
 }

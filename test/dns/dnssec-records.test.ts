@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CLASS, TYPE } from '../../src/dns/codes.ts'
 import { withoutDnssecRecords } from '../../src/dns/dnssec-records.ts'
 import { buildMessage, parseMessage, type ResourceRecord } from '../../src/dns/message.ts'
+import { MessageView } from '../../src/dns/view.ts'
 import { hostilePackets } from './hostile.ts'
 
 const record = (type: number, data: ResourceRecord['data'], name = 'www.example'): ResourceRecord => ({
@@ -68,7 +69,8 @@ describe('withoutDnssecRecords', () => {
       const wire = withoutDnssecRecords(packet)
       if (wire === packet) continue
       changed++
-      expect(parseMessage(wire)).toBeDefined()
+      if (parseMessage(packet)) expect(parseMessage(wire)).toBeDefined()
+      else expect(MessageView.over(wire)).toBeDefined()
     }
     expect(changed).toBeGreaterThan(1_000)
   })

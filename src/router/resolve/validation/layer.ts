@@ -1,10 +1,11 @@
 import type { Clock } from '../../../core/clock.ts'
 import { explain, type Log } from '../../../core/log.ts'
 import { buildReply, type PreparedAnswer, prepareAnswer } from '../../../dns/answer.ts'
-import { CLASS, EXTENDED_ERROR, RCODE, TYPE } from '../../../dns/codes.ts'
+import { CLASS, EXTENDED_ERROR, RCODE } from '../../../dns/codes.ts'
 import { canonicalName, nameText } from '../../../dns/dnssec/name.ts'
 import { rewriteAnswer } from '../../../dns/dnssec/rewrite.ts'
 import { readRrsets } from '../../../dns/dnssec/rrset.ts'
+import { isUnaskedProof } from '../../../dns/dnssec-records.ts'
 import type { ExtendedError } from '../../../dns/edns.ts'
 import type { Layer } from '../chain.ts'
 import type { Answer, Explain, Outcome, Query, Resolver } from '../resolver.ts'
@@ -169,7 +170,8 @@ function answerFor(query: Query, outcome: Answer, prepared: PreparedAnswer, verd
     ttlCaps,
     // AD speaks of answer and authority, so nothing unproven may stand there (RFC 4035 §3.2.3).
     leavesOut: ({ nameStart, type, section }) =>
-      (!dnssecOk && isProof(type, questionType)) || (isSecure && section !== 'additional' && !proven.has(nameStart)),
+      (!dnssecOk && isUnaskedProof(type, questionType)) ||
+      (isSecure && section !== 'additional' && !proven.has(nameStart)),
   })
   const rewritten = wire && prepareAnswer(wire, 'authenticated')
   if (!rewritten) return refusal(query, outcome.from, MALFORMED.error)
@@ -199,12 +201,6 @@ const DNSSEC_ERRORS: ReadonlySet<number> = new Set([
   EXTENDED_ERROR.SIGNATURE_EXPIRED_BEFORE_VALID,
   EXTENDED_ERROR.UNSUPPORTED_NSEC3_ITERATIONS,
 ])
-
-/** Clients that did not ask for proofs do not get them, unless they ask for the very type (RFC 4035 §3.2.1). */
-function isProof(type: number, asked: number): boolean {
-  if (asked === type || asked === TYPE.ANY) return false
-  return type === TYPE.RRSIG || type === TYPE.NSEC || type === TYPE.NSEC3
-}
 
 function refusal(query: Query, from: string, error: ExtendedError): Answer {
   const isPlain = error.code === EXTENDED_ERROR.DNSSEC_BOGUS || error.code === EXTENDED_ERROR.DNSSEC_INDETERMINATE

@@ -47,10 +47,11 @@ export function withRateLimit(options: RateLimitOptions, { clock }: { readonly c
     const { transport } = query.client
     if (transport === 'doh' || (transport === 'udp' && refused % SLIP !== 0))
       return { kind: 'drop', reason: 'rate-limit' }
-    const wire =
-      transport === 'udp'
-        ? buildReply(query.view, { rcode: RCODE.NOERROR, truncated: true })
-        : buildReply(query.view, { rcode: RCODE.REFUSED })
+    if (transport === 'udp') {
+      const cut = buildReply(query.view, { rcode: RCODE.NOERROR, truncated: true })
+      return { kind: 'answer', wire: cut, from: 'rate-limit' } // the reason would make it longer than the question
+    }
+    const wire = buildReply(query.view, { rcode: RCODE.REFUSED })
     return { kind: 'answer', wire, from: 'rate-limit', extendedErrors: [{ code: EXTENDED_ERROR.OTHER, text }] }
   }
 

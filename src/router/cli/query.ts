@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, EXIT } from '../../core/command.ts'
-import { Fault } from '../../core/fault.ts'
-import { CLASS, rcodeName, typeNumber } from '../../dns/codes.ts'
+import { Fault, reasonOf } from '../../core/fault.ts'
+import { CLASS, extendedErrorName, rcodeName, typeNumber } from '../../dns/codes.ts'
+import type { ExtendedError } from '../../dns/edns.ts'
 import { buildMessage, parseMessage, recordText } from '../../dns/message.ts'
 import { nameToWire } from '../../dns/name.ts'
 import { MessageView } from '../../dns/view.ts'
@@ -31,7 +32,7 @@ export const QUERY: Command = {
     if (!nameToWire(name)) throw new Fault('USAGE', `${name} is not a domain name`)
     const url = (values.server as string | undefined) ?? 'udp://127.0.0.1:5453'
     const server = parseUpstreamUrl(url, values.address === undefined ? [] : [values.address as string])
-    const trust = values.trust === undefined ? {} : { trust: [await readFile(values.trust as string, 'utf8')] }
+    const trust = values.trust === undefined ? {} : { trust: [await readRoots(values.trust as string)] }
 
     const startedMs = performance.now()
     const wire = buildMessage({ recursionDesired: true, questions: [{ name, type, class: CLASS.IN }] })
@@ -52,11 +53,23 @@ export const QUERY: Command = {
       print(JSON.stringify({ name, type: typeText.toUpperCase(), rcode, records, errors, server: url, tookMs }))
     else {
       for (const record of records) print(record)
-      const reasons = errors.map(({ code, text }) => `extended error ${code}${text ? ` "${text}"` : ''}`)
+      const reasons = errors.map(reasonText)
       print(
         `; ${[rcode, records.length === 1 ? '1 record' : `${records.length} records`, ...reasons].join(', ')}, from ${url} in ${tookMs} ms`,
       )
     }
     return rcode === 'NOERROR' ? EXIT.OK : EXIT.FAILED
   },
+}
+
+async function readRoots(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    throw new Fault('USAGE', `--trust ${file} cannot be read: ${reasonOf(error)}`)
+  })
+}
+
+/** The text is the server's, and must not steer the terminal. */
+function reasonText({ code, text }: ExtendedError): string {
+  const what = `extended error ${code} (${extendedErrorName(code)})`
+  return text === undefined ? what : `${what} "${text.replace(/\p{Cc}/gu, ' ')}"`
 }

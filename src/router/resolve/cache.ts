@@ -9,7 +9,7 @@ import type { HeldAnswer } from './cache/held-answer.ts'
 import { type ExplainScoped, explainCache } from './cache/inspection.ts'
 import { cacheKey } from './cache/key.ts'
 import { isFailure, lifetimeOf } from './cache/lifetime.ts'
-import { type Ask, Refreshes } from './cache/refreshes.ts'
+import { type Ask, Refreshes, Trials } from './cache/refreshes.ts'
 import type { Layer } from './chain.ts'
 import type { Answer, Outcome, Query } from './resolver.ts'
 
@@ -73,7 +73,7 @@ export function withCache(options: CacheOptions): Cache {
   })
   const failures = new Failures()
   const counts = { hits: 0, misses: 0, staleServed: 0, prefetches: 0, failuresServed: 0 }
-  let refreshes: Refreshes | undefined
+  const trials = new Trials()
 
   const settle = (query: Query, variant: number, outcome: Outcome): Outcome => {
     if (outcome.kind !== 'answer') return outcome
@@ -109,8 +109,7 @@ export function withCache(options: CacheOptions): Cache {
         ? outcome.then((settled) => settle(query, variant, settled))
         : settle(query, variant, outcome)
     }
-    const renewing = new Refreshes(answers, ask, { ...options, counts })
-    refreshes = renewing
+    const renewing = new Refreshes(answers, ask, { ...options, counts, trials })
 
     const hit = (held: HeldAnswer, query: Query, variant: number, nowMs: number): Answer | undefined => {
       const answer = answers.answer(held, query.view, nowMs)
@@ -172,7 +171,7 @@ export function withCache(options: CacheOptions): Cache {
     explain: explainCache({ answers, failures }, () => clock.monotonicMs()),
     flushFailures() {
       failures.clear()
-      refreshes?.forgetFailures()
+      trials.forget(clock.monotonicMs())
     },
   }
 }

@@ -28,6 +28,17 @@ export interface RefreshCounts {
   prefetches: number
 }
 
+/** Refreshes that failed, as all chains over one cache see them. */
+export class Trials {
+  /** What was tried up to this second was tried over a link that is another one now. */
+  forgottenS = 0
+
+  /** Refreshes that failed may be tried again at once. */
+  forget(nowMs: number): void {
+    this.forgottenS = secondAfter(nowMs)
+  }
+}
+
 /** Asks the next layer and keeps what it says. */
 export type Ask = (query: Query, variant: number, signal: AbortSignal) => Outcome | Promise<Outcome>
 
@@ -38,25 +49,20 @@ export class Refreshes {
   readonly #clock: Clock
   readonly #log: Log | undefined
   #prefetching = 0
-  /** What was tried up to this second was tried over a link that is another one now. */
-  #forgottenS = 0
   readonly #counts: RefreshCounts
+  readonly #trials: Trials
 
   constructor(
     answers: CachedAnswers,
     ask: Ask,
-    { clock, log, counts }: { readonly clock: Clock; readonly log?: Log; readonly counts: RefreshCounts },
+    options: { readonly clock: Clock; readonly log?: Log; readonly counts: RefreshCounts; readonly trials: Trials },
   ) {
     this.#answers = answers
     this.#ask = ask
-    this.#clock = clock
-    this.#log = log
-    this.#counts = counts
-  }
-
-  /** Refreshes that failed may be tried again at once. */
-  forgetFailures(): void {
-    this.#forgottenS = secondAfter(this.#clock.monotonicMs())
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#counts = options.counts
+    this.#trials = options.trials
   }
 
   /** Whether a refresh is worth starting now that this much is left; called for every hit, so the usual no comes first. */
@@ -118,7 +124,7 @@ export class Refreshes {
   }
 
   #mayTry(held: HeldAnswer, nowMs: number): boolean {
-    return held.triedS <= this.#forgottenS || Math.floor(nowMs / 1000) - held.triedS >= RETRY_S
+    return held.triedS <= this.#trials.forgottenS || Math.floor(nowMs / 1000) - held.triedS >= RETRY_S
   }
 
   #complain(error: unknown): undefined {

@@ -145,6 +145,16 @@ describe('CACHE-3: a stale answer', () => {
     expect(upstream.asked).toBe(3)
   })
 
+  it('is tried again over a changed link by every chain over the cache', async () => {
+    const { ask, says, cache } = await staleScene()
+    says(FAILED)
+    await ask(queryWire('a.example'))
+    cache.layer(upstreamOf(GOOD)) // of settings that were not taken
+    cache.flushFailures()
+    says(BETTER)
+    expect((await ask(queryWire('a.example'))).from).toBe('up')
+  })
+
   it('is replaced by NXDOMAIN, NODATA and an answer that cannot be kept', async () => {
     for (const fresh of [
       { rcode: RCODE.NXDOMAIN, authorities: [soa(60, 60)] },

@@ -67,8 +67,9 @@ export class Listening {
       this.#open = wanted.flatMap((other) => [...stays, ...opened].find((open) => isSame(open, other)) ?? [])
       this.present(this.#material) // it may have been replaced while the new ones were opened
     } catch (error) {
-      if (inTheWay.length > 0)
-        this.#open = [...this.#open.filter((open) => !inTheWay.includes(open)), ...(await this.#start(inTheWay))]
+      // They are closed. Should that stay so, the next look finds them missing.
+      this.#open = this.#open.filter((open) => !inTheWay.includes(open))
+      if (inTheWay.length > 0) this.#open = [...this.#open, ...(await this.#start(inTheWay))]
       throw error
     }
     for (const { listener } of leaves)

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
+import type { Log } from '../../src/core/log.ts'
 import { TYPE } from '../../src/dns/codes.ts'
 import { parseMessage } from '../../src/dns/message.ts'
 import { listenOn } from '../../src/net/bind.ts'
@@ -32,13 +33,13 @@ const NOTHING: ListenConfig = {
 }
 const at = (port: number, host = '127.0.0.1') => ({ host, port })
 
-function listening(): Listening {
+function listening(log: Log = silentLog): Listening {
   const answering = resolverOf(({ view }) => ({
     kind: 'answer',
     wire: responseWire(view.wire, ['192.0.2.1']),
     from: 'test',
   }))
-  const made = new Listening({ clock: systemClock, log: silentLog }, answering, material)
+  const made = new Listening({ clock: systemClock, log }, answering, material)
   onTestFinished(() => made.stop())
   return made
 }
@@ -113,6 +114,26 @@ describe('a reload of `listen`', () => {
     ])
     expect(await answers((await tlsClient(at(port))).ask(QUERY))).toEqual(ANSWER)
     expect(await closedPortIs(free)).toBe(true)
+  })
+
+  it('what cannot be opened again after a failure is opened as soon as it can be', async () => {
+    const port = await closedPort()
+    const squatter = createServer()
+    let squat: Promise<unknown> | undefined
+    let isDue = false
+    const log: Log = Object.assign(Object.create(silentLog) as Log, {
+      // The first of the new listeners is open, the old ones are closed.
+      info: () => (squat ??= isDue ? listenOn(squatter, at(port)) : undefined),
+    })
+    const all = listening(log)
+    await all.apply({ ...NOTHING, do53: [at(port)] })
+    isDue = true
+    await expect(all.apply({ ...NOTHING, do53: [at(port, '0.0.0.0')] })).rejects.toMatchObject({ code: 'PORT_IN_USE' })
+    await squat
+    await new Promise<void>((resolve) => void squatter.close(() => resolve()))
+    await all.apply({ ...NOTHING, do53: [at(port)] })
+    expect(await answers((await tcpClient(at(port))).ask(QUERY))).toEqual(ANSWER)
+    expect(await answers(askUdp(at(port), QUERY))).toEqual(ANSWER)
   })
 
   it('a listener opened later shows the certificate of now', async () => {

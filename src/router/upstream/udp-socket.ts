@@ -34,6 +34,7 @@ export class UdpSocket {
   strangers = 0
   readonly #socket: Socket
   #unsent: Buffer[] | undefined = []
+  readonly #failed: (error: Error | null) => void
   #asked = 0
   #isClosed = false
 
@@ -41,7 +42,10 @@ export class UdpSocket {
     this.#socket = createSocket(isIPv6(endpoint.host) ? 'udp6' : 'udp4')
     this.#socket.unref()
     this.#socket.on('message', (wire) => events.received(this, wire))
-    this.#socket.on('error', (error) => events.failed(this, this.close(), connectionFault(error, upstream, endpoint)))
+    this.#failed = (error) => {
+      if (error && !this.#isClosed) events.failed(this, this.close(), connectionFault(error, upstream, endpoint))
+    }
+    this.#socket.on('error', this.#failed)
     this.#socket.once('connect', () => {
       const unsent = this.#unsent ?? []
       this.#unsent = undefined
@@ -70,7 +74,9 @@ export class UdpSocket {
   put(wire: Buffer): void {
     if (this.#isClosed) return
     if (this.#unsent) this.#unsent.push(wire)
-    else this.#socket.send(wire)
+    // The system tells a send what became of the one before it, and then nobody else: without somebody to be told,
+    // both questions would wait for nothing.
+    else this.#socket.send(wire, this.#failed)
   }
 
   /** No more questions; the port is known to somebody. */

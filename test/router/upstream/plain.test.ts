@@ -178,6 +178,14 @@ describe('no way to the upstream', () => {
       })
   })
 
+  it('a closed port is that at once for all of many questions, also where several share a socket', async () => {
+    const upstream = upstreamAt({ host: '127.0.0.1', port: await closedPort() })
+    const questions = Array.from({ length: 100 }, (_, index) => ask(upstream, queryWire(`n${index}.example`)))
+    const results = await within('the refusals', Promise.allSettled(questions), 500)
+    const codes = results.map((result) => (result.status === 'rejected' ? result.reason.code : 'answered'))
+    expect(new Set(codes)).toEqual(new Set(['UPSTREAM_UNREACHABLE']))
+  })
+
   it('an address the system refuses is Fault UPSTREAM_UNREACHABLE, at once and again', async () => {
     const upstream = upstreamAt({ host: '255.255.255.255', port: 53 })
     for (let index = 0; index < 3; index++)

@@ -94,7 +94,8 @@ export class StreamClient {
   }
 
   async next(): Promise<Uint8Array> {
-    if (this.messages.length <= this.#taken && !this.socket.closed)
+    // A long message comes in several chunks.
+    while (this.messages.length <= this.#taken && !this.socket.closed)
       await within('a message', new Promise<void>((resolve) => (this.#wake = resolve)))
     const wire = this.messages[this.#taken++]
     if (!wire) throw new Error('the connection was closed')

@@ -403,7 +403,7 @@ const PARSERS: Readonly<Record<string, FuzzTarget>> = {
       const whole = framesOf(sent).reduce((sum, { payload }) => sum + 9 + payload.length, 0)
       socket.destroy()
       holds(whole === sent.length, 'whole frames')
-      holds(bugs.length === 0, `no bug: ${bugs[0]}`)
+      holds(bugs.length === 0, `no bug: ${String(bugs[0])}`)
     },
   },
 }

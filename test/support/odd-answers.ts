@@ -50,7 +50,12 @@ const WITH_NAMES: Readonly<Record<number, readonly [before: number, names: numbe
 }
 const KNOWN_TYPES: readonly number[] = [
   ...Object.values(TYPE).filter((type) => !META_TYPES.includes(type)),
-  ...[3, 7, 14, 18, 26, 36],
+  3,
+  7,
+  14,
+  18,
+  26,
+  36,
 ]
 const CLASSES = [1, 1, 1, 1, 1, 1, 4, 254, 65_280, 65_535]
 const TTLS = [60, 61, 300, 3_600, 86_400, 604_800, 604_801, 0x7fff_ffff, 0x8000_0001, 0xffff_ffff]

@@ -36,6 +36,7 @@ export async function within<T>(what: string, promise: Promise<T>, ms = PATIENCE
 /** Sends datagrams from one socket and hands out what comes back, in order. */
 export async function udpClient(
   to: Endpoint,
+  patienceMs = PATIENCE_MS,
 ): Promise<{ send(wire: Uint8Array): void; next(): Promise<Uint8Array>; received: Uint8Array[] }> {
   const socket = createSocket('udp4')
   onTestFinished(() => new Promise<void>((resolve) => void socket.close(resolve)))
@@ -52,7 +53,8 @@ export async function udpClient(
     received,
     send: (wire) => socket.send(wire),
     async next() {
-      if (received.length <= taken) await within('a datagram', new Promise<void>((resolve) => (wake = resolve)))
+      if (received.length <= taken)
+        await within('a datagram', new Promise<void>((resolve) => (wake = resolve)), patienceMs)
       return received[taken++]!
     },
   }

@@ -91,7 +91,7 @@ function isForBrowsers(octets: Uint8Array, start: number, end: number): boolean 
   let isPattern = false
   for (let at = start; at < end; at++) {
     const octet = octets[at]!
-    if (octet === HASH && at > start && HIDING.includes(octets[at + 1]!)) return true
+    if (octet === HASH && at > start && at + 1 < end && HIDING.includes(octets[at + 1]!)) return true
     if (octet === LESS_THAN || isBlank(octet)) return false
     isPattern ||= PATTERN.includes(octet)
   }

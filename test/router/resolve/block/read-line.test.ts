@@ -135,6 +135,11 @@ describe('any line', () => {
     )
   })
 
+  it.each(['a@#', '..0.0.0\x029#', '/#'])('%j at the very end of its buffer, found by the fuzzer', (line) => {
+    const octets = Buffer.from(line)
+    expect(['malformed', 'unsupported']).toContain(readLine(octets, 0, octets.length, () => {}))
+  })
+
   it('random octets too', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (octets) => {

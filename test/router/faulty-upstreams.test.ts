@@ -37,7 +37,8 @@ import { TestAuthority } from '../support/tls.ts'
  */
 
 /** No reachable authority: nobody said anything. Network error: somebody is wrong. (RFC 8914 §4.23, §4.24) */
-const [SILENT, WRONG] = [22, 23]
+const SILENT = 22
+const WRONG = 23
 const ANSWER_MS_MAX = 5_000
 /** What a busy machine may add. */
 const SLACK_MS = 3_000

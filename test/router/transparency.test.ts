@@ -19,14 +19,15 @@ import { createResolving } from '../../src/router/resolving.ts'
 import { randomNumbers } from '../dns/hostile.ts'
 import { silentLog } from '../support/log.ts'
 import { type OddAnswer, oddAnswers, questionKey, questionOf, recased, replyOf } from '../support/odd-answers.ts'
-import { closedPort, plainServer, tcpClient, tlsClient, udpClient, within } from '../support/sockets.ts'
+import { closedPort, plainServer, streamServer, tcpClient, tlsClient, udpClient, within } from '../support/sockets.ts'
 import { TestAuthority } from '../support/tls.ts'
 
 /**
  * Answers through everything there is: a server, our upstream, all layers of a settings file, a listener, a client. What
  * comes out is what went in, octet by octet, but for:
  * - the id and the letter case of the question, which are the asker's, and RD and CD, which are copied from the query;
- * - AA, RA, AD and Z (we are no authority, we recurse, and an upstream in clear is not believed: RFC 6840 §5.8);
+ * - AA, RA and Z (we are no authority, and we recurse), and AD, which is believed of a proven upstream alone and told
+ *   those who asked (RFC 6840 §5.7, §5.8);
  * - TTLs, capped (RFC 8767 §4) and counted down;
  * - OPT, which is between neighbours (RFC 6891 §6.2.6);
  * - over UDP, what does not fit: the additional section, or everything with TC (RFC 2181 §9).
@@ -43,16 +44,20 @@ const UDP_BYTES_MAX = 1232
 const AGE_S_MAX = 60
 const TRANSPORTS = ['udp', 'tcp', 'dot', 'doh'] as const
 type Transport = (typeof TRANSPORTS)[number]
+/** Of the upstream: plain, or encrypted and proven, so that its AD may be believed. */
+type Kind = 'udp' | 'tls'
 
+let authority: TestAuthority
 let material: TlsMaterial
 beforeAll(async () => {
-  material = await (await TestAuthority.create()).material()
+  authority = await TestAuthority.create()
+  material = await authority.material()
 })
 
 const answers = oddAnswers(SEED, COUNT)
 
-/** Says what the table says, in the letter case it is asked; by TCP when it is long. */
-async function scriptedUpstream() {
+/** Says what the table says, in the letter case it is asked; without TLS, by TCP when it is long. */
+async function scriptedUpstream(kind: Kind) {
   const byQuestion = new Map(answers.map((answer) => [questionKey(answer.question), answer]))
   const asked = new Map<OddAnswer, number>()
   const replyTo = (wire: Uint8Array): Buffer => {
@@ -63,6 +68,16 @@ async function scriptedUpstream() {
   const count = (wire: Uint8Array): void => {
     const answer = byQuestion.get(questionKey(questionOf(wire)))!
     asked.set(answer, (asked.get(answer) ?? 0) + 1)
+  }
+  if (kind === 'tls') {
+    const { endpoint } = await streamServer(
+      (wire, reply) => {
+        count(wire)
+        reply(replyTo(wire))
+      },
+      { material },
+    )
+    return { settings: `{ url: "tls://${endpointText(endpoint)}#dns.test", trust: root.pem }`, asked }
   }
   const { udp } = await plainServer(
     (wire, reply) => reply(replyTo(wire)),
@@ -76,14 +91,15 @@ async function scriptedUpstream() {
       reply(cut)
     },
   )
-  return { endpoint: udp.endpoint, asked }
+  return { settings: `{ url: "udp://${endpointText(udp.endpoint)}" }`, asked }
 }
 
-async function scene() {
+async function scene(kind: Kind) {
   const directory = await mkdtemp(join(tmpdir(), 'hearth-transparency-'))
   onTestFinished(() => rm(directory, { recursive: true }))
-  const upstream = await scriptedUpstream()
+  const upstream = await scriptedUpstream(kind)
   await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
+  await writeFile(join(directory, 'root.pem'), authority.rootPem)
   const file = join(directory, 'hearth.yaml')
   await writeFile(
     file,
@@ -93,7 +109,7 @@ async function scene() {
     directory: https://acme.example/directory
     eab: { kid: cpe, key-file: eab.key }
 access: { allow: [127.0.0.0/8] }
-upstreams: [{ url: "udp://${endpointText(upstream.endpoint)}" }]
+upstreams: [${upstream.settings}]
 state: .
 `,
   )
@@ -167,9 +183,10 @@ function queryFor({ dnssecOk }: OddAnswer, question: Uint8Array, next: () => num
 }
 
 /** What has to arrive, without OPT. */
-function expectedOf(answer: OddAnswer, { id, question, recursionDesired }: Asked): Buffer {
+function expectedOf(kind: Kind, answer: OddAnswer, { id, question, recursionDesired }: Asked): Buffer {
   const wire = replyOf({ ...answer, opt: new Uint8Array(0) }, id, question)
-  putUint16(wire, 2, 0x8080 | (recursionDesired ? 0x0100 : 0) | (answer.flags & 0x0f))
+  const authentic = kind === 'tls' && answer.dnssecOk ? answer.flags & 0x20 : 0
+  putUint16(wire, 2, 0x8080 | (recursionDesired ? 0x0100 : 0) | authentic | (answer.flags & 0x0f))
   for (const offset of answer.ttlOffsets) putUint32(wire, offset, Math.min(uint32(wire, offset), TTL_S_MAX))
   return wire
 }
@@ -197,8 +214,8 @@ function receivedOf(wire: Uint8Array, expected: Uint8Array, { ttlOffsets }: OddA
 }
 
 /** All of it; over UDP as much as the section limits allow. */
-function expectTransparent(transport: Transport, answer: OddAnswer, asked: Asked, wire: Uint8Array): void {
-  const expected = expectedOf(answer, asked)
+function expectTransparent(kind: Kind, transport: Transport, answer: OddAnswer, asked: Asked, wire: Uint8Array): void {
+  const expected = expectedOf(kind, answer, asked)
   const received = receivedOf(wire, expected, answer)
   if (received.equals(expected)) return
   const { additionalStart } = answer
@@ -238,19 +255,23 @@ describe(`${COUNT} answers of every kind`, () => {
     expect(cached).toBeGreaterThan(COUNT / 2)
   })
 
-  it('FWD-1: pass byte for byte over every transport, from the upstream and from the cache', async () => {
-    const { asks, asked } = await scene()
-    const next = randomNumbers(SEED)
-    for (const [index, answer] of answers.entries()) {
-      const first = TRANSPORTS[index % TRANSPORTS.length]!
-      const start = queryFor(answer, answer.question, next)
-      expectTransparent(first, answer, start, await asks[first](start.wire))
-      expect(asked.get(answer), `answer ${index}`).toBe(1)
-      for (const transport of TRANSPORTS) {
-        const again = queryFor(answer, recased(answer.question, next), next)
-        expectTransparent(transport, answer, again, await asks[transport](again.wire))
+  it.each(['udp', 'tls'] as const)(
+    'FWD-1: pass byte for byte from %s over every transport, at first and from the cache',
+    async (kind) => {
+      const { asks, asked } = await scene(kind)
+      const next = randomNumbers(SEED)
+      for (const [index, answer] of answers.entries()) {
+        const first = TRANSPORTS[index % TRANSPORTS.length]!
+        const start = queryFor(answer, answer.question, next)
+        expectTransparent(kind, first, answer, start, await asks[first](start.wire))
+        expect(asked.get(answer), `answer ${index}`).toBe(1)
+        for (const transport of TRANSPORTS) {
+          const again = queryFor(answer, recased(answer.question, next), next)
+          expectTransparent(kind, transport, answer, again, await asks[transport](again.wire))
+        }
+        expect(asked.get(answer), `answer ${index}`).toBe(answer.mayBeCached ? 1 : 1 + TRANSPORTS.length)
       }
-      expect(asked.get(answer), `answer ${index}`).toBe(answer.mayBeCached ? 1 : 1 + TRANSPORTS.length)
-    }
-  }, 60_000)
+    },
+    60_000,
+  )
 })

@@ -4,15 +4,12 @@ import { createServer, Server as Http1Server, Agent as HttpAgent, request as req
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { connect, type Socket } from 'node:net'
-import { getRequestListener, type Http2Bindings, type HttpBindings } from '@hono/node-server'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { Hono } from 'hono'
-import { HTTPException } from 'hono/http-exception'
 import { Fault } from '../core/fault.ts'
-import { createLog, explain, type Log } from '../core/log.ts'
+import type { Log } from '../core/log.ts'
 import { plainAddress } from './address.ts'
 import { type Endpoint, listenOn } from './bind.ts'
-import { codeOf, exchange, joinedHeaders, readBody, reasonOfFailure, type TransportResponse } from './http-exchange.ts'
+import type { Listener } from './http-app.ts'
+import { codeOf, exchange, reasonOfFailure, type TransportResponse } from './http-exchange.ts'
 import { ConnectionLimit } from './limit.ts'
 
 /** HTTP for the APIs and pages, both ends; DoH has its own. Handlers see bytes, never a framework. */
@@ -138,59 +135,21 @@ function isServed(path: string): Promise<boolean> {
   })
 }
 
-type Bindings = HttpBindings | Http2Bindings
-type Listener = (incoming: Bindings['incoming'], outgoing: Bindings['outgoing']) => void
-
+/** The framework is loaded by the first request: a router whose socket nobody asks does without its 5 MB. */
 function listenerOf(serving: HttpServing): Listener {
-  const { bodyBytesMax = BODY_BYTES_MAX, log } = serving
-  const app = new Hono<{ Bindings: Bindings }>()
-  app.all('*', async ({ env: { incoming, outgoing } }) => {
-    const response = await serving.handler(await readRequest(incoming, bodyBytesMax))
-    if (!outgoing.destroyed) send(outgoing, response, incoming.method === 'HEAD')
-    return RESPONSE_ALREADY_SENT
-  })
-  app.onError((error) => {
-    if (error instanceof HTTPException) return error.getResponse()
-    ;(log ?? createLog('error')).error(explain(error), 'a request failed by a bug of ours')
-    return new Response('internal error\n', { status: 500 })
-  })
-  const listener = getRequestListener((request, bindings) => app.fetch(request, bindings), {
-    overrideGlobalObjects: false,
-  })
-  return (incoming, outgoing) => void listener(incoming, outgoing)
-}
-
-async function readRequest(incoming: Bindings['incoming'], bodyBytesMax: number): Promise<HttpRequest> {
-  // Node bounds the time of an HTTP/1.1 request by itself, that of an HTTP/2 stream it does not.
-  const late = setTimeout(() => incoming.destroy(new Error('too slow')), REQUEST_MS_MAX + BOUNDS_CHECK_MS)
-  // A client that goes away while it sends is its own affair: nobody reads the answer.
-  const body = await readBody(incoming, bodyBytesMax)
-    .catch((cause: unknown) => {
-      throw new HTTPException(400, { cause })
-    })
-    .finally(() => clearTimeout(late))
-  if (!body) throw new HTTPException(413, { message: `the body is larger than ${bodyBytesMax} bytes\n` })
-  const [path = '/', ...query] = (incoming.url ?? '/').split('?')
-  return {
-    method: incoming.method ?? 'GET',
-    path,
-    query: new URLSearchParams(query.join('?')),
-    headers: joinedHeaders(incoming.headers),
-    body,
-    remoteAddress: plainAddress(incoming.socket.remoteAddress ?? ''),
+  const loading = (): Promise<Listener> =>
+    import('./http-app.ts').then(({ appListener }) =>
+      appListener({
+        ...serving,
+        bodyBytesMax: serving.bodyBytesMax ?? BODY_BYTES_MAX,
+        lateMs: REQUEST_MS_MAX + BOUNDS_CHECK_MS,
+      }),
+    )
+  let loaded: Promise<Listener> | undefined
+  return (incoming, outgoing) => {
+    loaded ??= loading()
+    void loaded.then((listener) => listener(incoming, outgoing))
   }
-}
-
-// Written past the framework, which would join several Link or Set-Cookie values into one line.
-function send(outgoing: Bindings['outgoing'], { status, headers, body }: HttpResponse, isHead: boolean): void {
-  const bytes = Buffer.from(body)
-  outgoing.statusCode = status
-  for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value)
-  // To HEAD the length is that of a GET's body (RFC 9110 §8.6), so none is told where the handler made no body.
-  if ((!isHead || bytes.length > 0) && status !== 204 && status !== 304)
-    outgoing.setHeader('content-length', String(bytes.length))
-  if (isHead) outgoing.end()
-  else outgoing.end(bytes)
 }
 
 const BOUNDS = {

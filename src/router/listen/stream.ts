@@ -32,6 +32,8 @@ export interface Shared extends Pick<ListenerContext, 'clock' | 'cookies' | 'adm
   readonly gather: Buffer
   readonly slowReaders: SlowReaders
   openQueries: number
+  /** Of no connection yet: the next that has to wait for an answer takes it. Most are never told of their client's end. */
+  spare: AbortController
 }
 
 export function sharedState({ clock, cookies, admit }: Pick<ListenerContext, 'clock' | 'cookies' | 'admit'>): Shared {
@@ -42,6 +44,7 @@ export function sharedState({ clock, cookies, admit }: Pick<ListenerContext, 'cl
     gather: Buffer.allocUnsafeSlow(GATHER_BYTES),
     slowReaders: new SlowReaders(),
     openQueries: 0,
+    spare: new AbortController(),
   }
 }
 
@@ -61,149 +64,202 @@ export interface Connection {
  * everything else about an answer. The resolver never fails (last-resort.ts).
  */
 export function serveConnection(socket: Socket, client: Client, resolver: Resolver, shared: Shared): Connection {
-  const { clock, cookies, gather, slowReaders } = shared
-  const reader = new FrameReader()
-  const closed = new AbortController()
-  let gathered = 0
-  let open = 0
+  const connection = new StreamConnection(socket, client, resolver, shared)
+  socket.setNoDelay(true)
+  socket.setTimeout(IDLE_MS, () => connection.idle())
+  socket.on('data', (chunk) => connection.read(chunk))
+  socket.on('drain', () => connection.drained())
+  // A client that has asked everything may close its side and still be owed answers (RFC 7766 §6.2.4).
+  socket.on('end', () => connection.finish())
+  socket.on('error', () => socket.destroy())
+  socket.on('close', () => connection.closed())
+  return connection
+}
+
+/** A class, and not closures: an idle connection costs little more than its fields, and its methods exist once. */
+class StreamConnection implements Connection {
+  readonly #socket: Socket
+  readonly #client: Client
+  readonly #resolver: Resolver
+  readonly #shared: Shared
+  readonly #reader = new FrameReader()
+  /** Aborted when the client goes away; there while answers are open. */
+  #gone: AbortController | undefined
+  #gathered = 0
+  #open = 0
   /** False once the client has closed its side, broken the framing, or we are stopping. */
-  let taking = true
+  #taking = true
   /** Answers that were finished outside a read; they wait for the end of this turn of the event loop. */
-  let late: Buffer[] = []
+  #late: Buffer[] | undefined
   /** When the unfinished message began to arrive, and when we ended our side; 0: it has not. */
-  let messageSinceMs = 0
-  let endedSinceMs = 0
+  #messageSinceMs = 0
+  #endedSinceMs = 0
 
-  const write = (bytes: Buffer): void => {
-    if (!socket.write(bytes)) slowReaders.add(socket, bytes.length, clock.monotonicMs())
-    if (socket.writableLength > WAITING_BYTES_MAX) socket.destroy()
-  }
-  const flush = (): void => {
-    if (gathered === 0) return
-    write(Buffer.from(gather.subarray(0, gathered)))
-    gathered = 0
-  }
-  const put = (query: Query, outcome: Outcome): void => {
-    if (outcome.kind === 'drop') return void socket.destroy()
-    if (gathered + LENGTH_BYTES + MESSAGE_BYTES_MAX > GATHER_BYTES) flush()
-    const length = writeReply(gather, gathered + LENGTH_BYTES, query, outcome, cookies)
-    gather.writeUInt16BE(length, gathered)
-    gathered += LENGTH_BYTES + length
-  }
-  const putRaw = (wire: Uint8Array): void => {
-    if (gathered + LENGTH_BYTES + wire.length > GATHER_BYTES) flush()
-    gather.writeUInt16BE(wire.length, gathered)
-    gather.set(wire, gathered + LENGTH_BYTES)
-    gathered += LENGTH_BYTES + wire.length
-  }
-  /** To those who may not ask, not even an error is owed. */
-  const replyToOther = (wire: Uint8Array, error: Uint8Array): void => {
-    if (shared.admit?.(client.address) === false) return void socket.destroy()
-    const edns = client.transport === 'tcp' ? asksForCookie(wire) : undefined
-    const cookie = edns && cookies?.answerTo(edns, client.address)
-    putRaw(cookie ? cookieReply(edns, cookie.option, cookie.rejected ? 'bad' : 'good') : error)
-  }
-  const flushLate = (): void => {
-    const batch = late
-    late = []
-    if (socket.writable) write(batch.length === 1 ? batch[0]! : Buffer.concat(batch))
-    work()
-  }
-  const putLate = (query: Query, outcome: Outcome): void => {
-    if (!socket.writable) return
-    put(query, outcome)
-    if (gathered === 0) return
-    late.push(Buffer.from(gather.subarray(0, gathered)))
-    gathered = 0
-    if (late.length === 1) setImmediate(flushLate)
+  constructor(socket: Socket, client: Client, resolver: Resolver, shared: Shared) {
+    this.#socket = socket
+    this.#client = client
+    this.#resolver = resolver
+    this.#shared = shared
   }
 
-  const answer = (wire: Uint8Array): void => {
-    const examined = examineQuery(wire)
-    if (examined.kind === 'drop') return
-    if (examined.kind === 'error') return replyToOther(wire, examined.reply)
-    const query = { view: examined.view, client, deadlineMs: clock.monotonicMs() + ANSWER_MS_MAX }
-    const { edns } = examined.view
-    if (edns && hasOption(edns, EDNS_OPTION.TCP_KEEPALIVE)) socket.setTimeout(KEEPALIVE_MS)
-    const outcome = resolver.resolve(query, closed.signal)
-    if (!(outcome instanceof Promise)) return put(query, outcome)
-    open++
-    shared.openQueries++
-    void outcome.then((settled) => {
-      open--
-      shared.openQueries--
-      putLate(query, settled)
-    })
+  read(chunk: Uint8Array): void {
+    if (!this.#taking) return // read all the same: closing with unread data would take our last answers from the client
+    this.#reader.push(chunk)
+    this.#work()
   }
 
-  const isFull = (): boolean =>
-    open >= OPEN_QUERIES_MAX || socket.writableNeedDrain || (open > 0 && shared.openQueries >= OPEN_QUERIES_SHARED_MAX)
+  drained(): void {
+    this.#shared.slowReaders.remove(this.#socket)
+    this.#work()
+  }
+
+  finish(): void {
+    this.#taking = false
+    this.#work()
+  }
+
+  /** One that does not read, or does not close its side after we closed ours, is cut. */
+  idle(): void {
+    if (this.#socket.writableEnded || this.#socket.writableNeedDrain) this.#socket.destroy()
+    else this.finish()
+  }
+
+  closed(): void {
+    this.#shared.slowReaders.remove(this.#socket)
+    this.#gone?.abort(CLIENT_GONE)
+  }
+
+  giveUp(): boolean {
+    if (this.#open > 0 || this.#late || !this.#reader.idle || this.#socket.writableLength > 0) return false
+    this.#taking = false
+    this.#socket.destroySoon()
+    return true
+  }
+
+  check(nowMs: number): void {
+    if (this.#messageSinceMs !== 0 && nowMs - this.#messageSinceMs >= MESSAGE_MS_MAX) {
+      this.#messageSinceMs = 0
+      this.#taking = false
+      this.#socket.destroySoon()
+    }
+    if (!this.#socket.writableEnded) return
+    this.#endedSinceMs ||= nowMs
+    if (nowMs - this.#endedSinceMs >= CLOSE_MS_MAX) this.#socket.destroy()
+  }
+
   /** Works off what has been read as far as the bounds allow; called again when an answer or the socket makes room. */
-  const work = (): void => {
+  #work(): void {
+    const socket = this.#socket
+    const reader = this.#reader
     let whole = 0
-    while (socket.writable && !isFull()) {
+    while (socket.writable && !this.#isFull()) {
       const wire = reader.next()
       if (!wire) break
       whole++
-      answer(wire)
+      this.#answer(wire)
     }
-    flush()
+    this.#flush()
     // Nothing that follows can be understood, so nothing more is read either.
     if (reader.violation) return socket.destroySoon()
-    if (isFull()) {
-      messageSinceMs = 0 // it is we who do not read on
+    if (this.#isFull()) {
+      this.#messageSinceMs = 0 // it is we who do not read on
       return void socket.pause()
     }
-    if (reader.idle) messageSinceMs = 0
-    else if (whole > 0 || messageSinceMs === 0) messageSinceMs = clock.monotonicMs()
+    if (reader.idle) this.#messageSinceMs = 0
+    else if (whole > 0 || this.#messageSinceMs === 0) this.#messageSinceMs = this.#shared.clock.monotonicMs()
     socket.resume()
-    if (!taking && open === 0 && late.length === 0) socket.end()
-  }
-  const finish = (): void => {
-    taking = false
-    work()
+    if (!this.#taking && this.#open === 0 && !this.#late) socket.end()
   }
 
-  socket.setNoDelay(true)
-  socket.setTimeout(IDLE_MS, () => {
-    // One that does not read, or does not close its side after we closed ours, is cut.
-    if (socket.writableEnded || socket.writableNeedDrain) socket.destroy()
-    else finish()
-  })
-  socket.on('data', (chunk) => {
-    if (!taking) return // read all the same: closing with unread data would take our last answers from the client
-    reader.push(chunk)
-    work()
-  })
-  socket.on('drain', () => {
-    slowReaders.remove(socket)
-    work()
-  })
-  // A client that has asked everything may close its side and still be owed answers (RFC 7766 §6.2.4).
-  socket.on('end', finish)
-  socket.on('error', () => socket.destroy())
-  socket.on('close', () => {
-    slowReaders.remove(socket)
-    closed.abort(CLIENT_GONE)
-  })
+  #isFull(): boolean {
+    return (
+      this.#open >= OPEN_QUERIES_MAX ||
+      this.#socket.writableNeedDrain ||
+      (this.#open > 0 && this.#shared.openQueries >= OPEN_QUERIES_SHARED_MAX)
+    )
+  }
 
-  return {
-    finish,
-    giveUp() {
-      if (open > 0 || late.length > 0 || !reader.idle || socket.writableLength > 0) return false
-      taking = false
-      socket.destroySoon()
-      return true
-    },
-    check(nowMs) {
-      if (messageSinceMs !== 0 && nowMs - messageSinceMs >= MESSAGE_MS_MAX) {
-        messageSinceMs = 0
-        taking = false
-        socket.destroySoon()
-      }
-      if (!socket.writableEnded) return
-      endedSinceMs ||= nowMs
-      if (nowMs - endedSinceMs >= CLOSE_MS_MAX) socket.destroy()
-    },
+  #answer(wire: Uint8Array): void {
+    const examined = examineQuery(wire)
+    if (examined.kind === 'drop') return
+    if (examined.kind === 'error') return this.#replyToOther(wire, examined.reply)
+    const shared = this.#shared
+    const query = { view: examined.view, client: this.#client, deadlineMs: shared.clock.monotonicMs() + ANSWER_MS_MAX }
+    const { edns } = examined.view
+    if (edns && hasOption(edns, EDNS_OPTION.TCP_KEEPALIVE)) this.#socket.setTimeout(KEEPALIVE_MS)
+    const gone = this.#gone ?? shared.spare
+    const outcome = this.#resolver.resolve(query, gone.signal)
+    if (!(outcome instanceof Promise)) return this.#put(query, outcome)
+    if (!this.#gone) {
+      this.#gone = gone
+      shared.spare = new AbortController()
+    }
+    this.#open++
+    shared.openQueries++
+    void outcome.then((settled) => {
+      if (--this.#open === 0) this.#gone = undefined
+      shared.openQueries--
+      this.#putLate(query, settled)
+    })
+  }
+
+  /** To those who may not ask, not even an error is owed. */
+  #replyToOther(wire: Uint8Array, error: Uint8Array): void {
+    const { admit, cookies } = this.#shared
+    const { address, transport } = this.#client
+    if (admit?.(address) === false) return void this.#socket.destroy()
+    const edns = transport === 'tcp' ? asksForCookie(wire) : undefined
+    const cookie = edns && cookies?.answerTo(edns, address)
+    this.#putRaw(cookie ? cookieReply(edns, cookie.option, cookie.rejected ? 'bad' : 'good') : error)
+  }
+
+  #put(query: Query, outcome: Outcome): void {
+    if (outcome.kind === 'drop') return void this.#socket.destroy()
+    const { gather, cookies } = this.#shared
+    if (this.#gathered + LENGTH_BYTES + MESSAGE_BYTES_MAX > GATHER_BYTES) this.#flush()
+    const length = writeReply(gather, this.#gathered + LENGTH_BYTES, query, outcome, cookies)
+    gather.writeUInt16BE(length, this.#gathered)
+    this.#gathered += LENGTH_BYTES + length
+  }
+
+  #putRaw(wire: Uint8Array): void {
+    const { gather } = this.#shared
+    if (this.#gathered + LENGTH_BYTES + wire.length > GATHER_BYTES) this.#flush()
+    gather.writeUInt16BE(wire.length, this.#gathered)
+    gather.set(wire, this.#gathered + LENGTH_BYTES)
+    this.#gathered += LENGTH_BYTES + wire.length
+  }
+
+  #flush(): void {
+    if (this.#gathered > 0) this.#write(this.#takeGathered())
+  }
+
+  #takeGathered(): Buffer {
+    const bytes = Buffer.from(this.#shared.gather.subarray(0, this.#gathered))
+    this.#gathered = 0
+    return bytes
+  }
+
+  #putLate(query: Query, outcome: Outcome): void {
+    if (!this.#socket.writable) return
+    this.#put(query, outcome)
+    if (this.#gathered === 0) return
+    const bytes = this.#takeGathered()
+    if (this.#late) return void this.#late.push(bytes)
+    this.#late = [bytes]
+    setImmediate(() => this.#flushLate())
+  }
+
+  #flushLate(): void {
+    const batch = this.#late!
+    this.#late = undefined
+    if (this.#socket.writable) this.#write(batch.length === 1 ? batch[0]! : Buffer.concat(batch))
+    this.#work()
+  }
+
+  #write(bytes: Buffer): void {
+    const { slowReaders, clock } = this.#shared
+    if (!this.#socket.write(bytes)) slowReaders.add(this.#socket, bytes.length, clock.monotonicMs())
+    if (this.#socket.writableLength > WAITING_BYTES_MAX) this.#socket.destroy()
   }
 }

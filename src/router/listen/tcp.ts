@@ -4,7 +4,7 @@ import { plainAddress } from '../../net/address.ts'
 import { type Endpoint, listenOn } from '../../net/bind.ts'
 import { ConnectionLimit } from '../../net/limit.ts'
 import { createTlsServer, type TlsMaterial } from '../../net/tls.ts'
-import type { Resolver, Transport } from '../resolve/resolver.ts'
+import type { Client, Resolver, Transport } from '../resolve/resolver.ts'
 import { neverFailing } from './last-resort.ts'
 import {
   type ConnectionBounds,
@@ -63,6 +63,7 @@ export function dotListener(at: Endpoint, material: TlsMaterial, context: Listen
 /** A connection from accept(2) on; `served` is set once it may ask, which for TLS is after the handshake. */
 interface Open {
   readonly accepted: Socket
+  readonly client: Client
   served?: Connection
 }
 
@@ -91,8 +92,9 @@ class Connections {
     const { max, maxPerClient } = this.#bounds()
     this.#limit.totalMax = max
     this.#limit.perClientMax = maxPerClient
-    const open: Open = { accepted: socket }
-    const leave = this.#limit.admit(plainAddress(socket.remoteAddress!), () => giveUp(open))
+    const client = { address: plainAddress(socket.remoteAddress!), transport: this.#transport }
+    const open: Open = { accepted: socket, client }
+    const leave = this.#limit.admit(client.address, () => giveUp(open))
     if (!leave) return false
     this.#open.set(key, open)
     socket.once('close', () => {
@@ -109,8 +111,7 @@ class Connections {
   serve(socket: Socket): void {
     const open = this.#open.get(keyOf(socket) ?? '')
     if (!open || !this.resolver) return void socket.destroy() // it has gone, or we are stopping
-    const client = { address: plainAddress(socket.remoteAddress!), transport: this.#transport }
-    open.served = serveConnection(socket, client, this.resolver, this.#shared)
+    open.served = serveConnection(socket, open.client, this.resolver, this.#shared)
   }
 
   /** No new connections or questions; each connection ends when its open questions are answered. */

@@ -7,7 +7,7 @@ import { connect as connectTls } from 'node:tls'
 import { rssMb } from './cost.mjs'
 import { isRight, NAMES, newQuery, QUERIES } from './message.mjs'
 import { find, lastLines, outputOf, start, stop } from './processes.mjs'
-import { installedServers, KINDS_COUNT, makeCertificate, SMALL_FLAGS } from './servers.mjs'
+import { installedServers, KINDS_COUNT, makeCertificate, SMALL_ENVIRONMENT, SMALL_FLAGS } from './servers.mjs'
 
 const SERVER_CORE = 0
 const LOAD_CORE = 1
@@ -38,6 +38,7 @@ const LOADS = {
   'miss-dot': { generator: 'udp', port: 'do53', miss: true, upstream: 'dot' },
   'handshake-full': { generator: 'handshake', port: 'dot' },
   'handshake-resumed': { generator: 'handshake', port: 'dot', resumed: true },
+  'handshake-pq': { generator: 'handshake', port: 'dot', postQuantum: true },
   'p99-half-udp': { generator: 'paced', port: 'do53', figure: 'p99Us', halfOf: 'udp-hit' },
   'p99-half-dot': { generator: 'paced', port: 'dot', tls: true, figure: 'p99Us', halfOf: 'dot-hit-lone' },
 }
@@ -87,7 +88,8 @@ export async function benchDns({ rounds, seconds, rows, peers, small, progress }
     `input     ${NAMES} names with two addresses, query with OPT, answers in the cache of every server; new names for misses`,
     `rounds    ${rounds} of ${seconds} s per row and server, in turn; medians`,
     `DoH load  ${find('h2load') ? 'h2load' : 'our own HTTP/2 client (h2load is not installed)'}`,
-    ...(small ? [`flags     hearth runs with ${SMALL_FLAGS.join(' ')}`] : []),
+    `TLS       handshakes: TLS 1.3, X25519 with all; X25519MLKEM768 in handshake-pq, for those that know it`,
+    ...(small ? [`flags     hearth runs with ${SMALL_FLAGS.join(' ')} and ${entriesText(SMALL_ENVIRONMENT)}`] : []),
     ...leftOut.map((reason) => `LEFT OUT  ${reason}`),
   ]
   const samples = new Map(rows.map((row) => [row, new Map(servers.map(({ name }) => [name, []]))]))
@@ -146,6 +148,12 @@ export async function benchDns({ rounds, seconds, rows, peers, small, progress }
   }
   await stop(responder.child)
   return results
+}
+
+function entriesText(environment) {
+  return Object.entries(environment)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
 }
 
 function unitOf(row) {
@@ -224,7 +232,7 @@ function manyAnswers(port) {
 /** Starts it and waits for its first answer. */
 export async function startServer(server, upstream) {
   const log = `${server.name}.log`
-  const child = start(server.commandFor(upstream), { core: SERVER_CORE, log })
+  const child = start(server.commandFor(upstream), { core: SERVER_CORE, log, environment: server.environment })
   server.child = child
   const died = new Promise(
     (_, reject) => void child.once('exit', () => reject(new Error(`it ended by itself: ${lastLines(log)}`))),

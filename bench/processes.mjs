@@ -38,13 +38,14 @@ function isExecutable(path) {
 /**
  * Starts a program; with `core`, on that core (taskset becomes the program, so the pid is the program's own).
  * @param {string[]} command
- * @param {{ core?: number, stdio?: import('node:child_process').StdioOptions, log?: string }} [options]
+ * @param {{ core?: number, stdio?: import('node:child_process').StdioOptions, log?: string, environment?: Record<string, string> }} [options]
  */
-export function start(command, { core, stdio, log } = {}) {
+export function start(command, { core, stdio, log, environment } = {}) {
   const taskset = core === undefined ? undefined : find('taskset')
   const [file, ...args] = taskset ? [taskset, '-c', String(core), ...command] : command
   const output = log ? openSync(join(folder, log), 'a') : 'ignore'
-  const child = spawn(file, args, { stdio: stdio ?? ['ignore', output, output], cwd: folder })
+  const env = { ...process.env, ...environment }
+  const child = spawn(file, args, { stdio: stdio ?? ['ignore', output, output], cwd: folder, env })
   if (output !== 'ignore') closeSync(output)
   child.on('error', () => running.delete(child))
   child.on('exit', () => running.delete(child))

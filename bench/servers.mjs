@@ -10,6 +10,7 @@ import { find, folder, outputOf } from './processes.mjs'
  * @property {string} version
  * @property {{ do53: number, tcp?: number, dot?: number, doh?: number }} ports only of what it can serve
  * @property {(upstream: 'udp' | 'dot') => string[] | undefined} commandFor undefined: it cannot ask that kind of upstream
+ * @property {Record<string, string>} environment variables it gets beside ours
  * @property {import('node:child_process').ChildProcess} [child] while it runs
  */
 
@@ -21,6 +22,8 @@ const HEARTH = new URL('../dist/hearth.mjs', import.meta.url).pathname
 const TLS_NAME = 'router.bench.example.net'
 /** For a device of 256 MB, as the OpenWrt package sets them; taken with `--small`. */
 export const SMALL_FLAGS = ['--max-old-space-size=64', '--max-semi-space-size=2', '--optimize-for-size']
+/** As scripts/start sets it, and why is said there. */
+export const SMALL_ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: '66000' }
 
 const ALL = ['do53', 'tcp', 'dot', 'doh']
 /** dnsmasq makes a process for each TCP connection and ends it after a hundred queries, so it has no `tcp`. */
@@ -70,6 +73,7 @@ export async function installedServers(upstreams, ports, certificate, { small })
       servers.push({
         name: kind.name,
         version: /\d+(\.\d+)+\S*/.exec(printed)?.[0] ?? 'of unknown version',
+        environment: kind.name === 'hearth' && small ? SMALL_ENVIRONMENT : {},
         ports: Object.fromEntries(kind.serves.map((port) => [port, all[port]])),
         commandFor: (upstream) =>
           kind.asks.includes(upstream)

@@ -52,5 +52,7 @@ function again(session) {
     socket.end()
     again(job.resumed ? ticket : undefined)
   })
-  socket.on('error', (error) => fail(error.message))
+  socket.on('error', ({ message }) =>
+    fail(job.postQuantum && /handshake failure/.test(message) ? `it does not know ${GROUP}` : message),
+  )
 }

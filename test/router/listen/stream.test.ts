@@ -432,3 +432,30 @@ describe('what is no query', () => {
     expect([socket.destroyed, socket.writes]).toEqual([true, []])
   })
 })
+
+describe('a client that goes away', () => {
+  it('takes back its own open questions, and nobody else’s', async () => {
+    const cached = await warmCache(['known.example'])
+    const signals: AbortSignal[] = []
+    const resolver = resolverOf((query, signal) => {
+      if (query.view.questionName === 'known.example') return cached.resolve(query, signal)
+      signals.push(signal)
+      return new Promise<Outcome>(() => {})
+    })
+    const shared = sharedState(context)
+    const [hit, first, second] = [open(resolver, shared), open(resolver, shared), open(resolver, shared)] as const
+    hit.socket.push(frameOf(queryWire('known.example')))
+    for (const { socket } of [first, second]) socket.push(frameOf(queryWire('slow.example')))
+    await settle()
+    const gone = async ({ socket }: { readonly socket: RecordingSocket }): Promise<boolean[]> => {
+      socket.destroy()
+      await settle()
+      return signals.map(({ aborted }) => aborted)
+    }
+    expect([await gone(hit), await gone(first), await gone(second)]).toEqual([
+      [false, false],
+      [true, false],
+      [true, true],
+    ])
+  })
+})

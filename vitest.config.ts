@@ -14,6 +14,7 @@ Map.groupBy ??= <K, T>(items: Iterable<T>, keyOf: (item: T, index: number) => K)
 // unit: no root, no system packages, under two minutes. interop: real daemons and clients, started by ./scripts/test.
 export default defineConfig({
   test: {
+    maxWorkers: '100%',
     projects: [
       { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/interop/**'], testTimeout: 20_000 } },
       {

@@ -6,7 +6,7 @@ import { fail, job, Stretch } from './stretch.mjs'
 
 const SOCKETS = 4
 /** Fewer of new names: under more than these some servers begin to fail queries. */
-const WINDOW = job.miss ? 8 : 32
+const WINDOW = job.miss ? 16 : 32
 /** A query without an answer for this long was lost, and its place is taken by another. */
 const LOST_MS = 250
 const SOCKET_BYTES = 1 << 20

@@ -9,8 +9,9 @@ import { type Home, type HostStatus, homeOf } from './local/home.ts'
 import { type FileProblem, type HostFile, readHostFiles, stampOf } from './local/host-files.ts'
 import { type Said, saidOf } from './local/lookup.ts'
 import { type OwnName, ownNames } from './local/own-name.ts'
-import { keyOfName, type LocalTree } from './local/tree.ts'
+import type { LocalTree } from './local/tree.ts'
 import { watchPaths } from './local/watch.ts'
+import { nameKey, TYPE_AND_CLASS_BYTES } from './name-key.ts'
 import type { Explain } from './resolver.ts'
 
 export interface LocalOptions {
@@ -80,7 +81,7 @@ export async function createLocal(options: LocalOptions, { clock, log, presence 
     return own.names.get(key)
   }
   const say = (name: string, type: number): Said | undefined => {
-    const key = keyOfName(name)
+    const key = nameKey(name)
     const finding = tree.find(key, key.length)
     return ownName(key)?.(type) ?? (finding && saidOf(finding, name, type))
   }
@@ -103,12 +104,12 @@ export async function createLocal(options: LocalOptions, { clock, log, presence 
     explain({ name, type }) {
       const said = say(name, type)
       if (said) return { layer: 'local', says: `${said.source}: ${verdictOf(said, type)}`, decides: true }
-      const key = keyOfName(name)
+      const key = nameKey(name)
       const zone = tree.find(key, key.length)?.zone
       return zone && { layer: 'local', says: `${zone.source}: nothing known, the next layer is asked`, decides: false }
     },
     isLocalName(name) {
-      const key = keyOfName(name)
+      const key = nameKey(name)
       return ownName(key) !== undefined || tree.find(key, key.length) !== undefined
     },
     hostName: (address) => home.nameByAddress.get(address),
@@ -119,9 +120,6 @@ export async function createLocal(options: LocalOptions, { clock, log, presence 
     },
   }
 }
-
-/** What `questionKey` appends to the lower-cased name. */
-const TYPE_AND_CLASS_BYTES = 4
 
 function verdictOf({ rcode, answers, alias }: Said, type: number): string {
   if (alias !== undefined) return `an alias of ${alias}`

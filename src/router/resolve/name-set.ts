@@ -1,5 +1,4 @@
-import assert from 'node:assert'
-import { nameToWire } from '../../dns/name.ts'
+import { nameKey } from './name-key.ts'
 
 /** Finds the domain of the list that holds a name: the longest at or above it. Names are as `nameKey` spells them. */
 export function nameSet(domains: readonly string[]): (nameKey: string) => string | undefined {
@@ -14,16 +13,3 @@ export function nameSet(domains: readonly string[]): (nameKey: string) => string
     return undefined
   }
 }
-
-/** A name in text as MessageView.questionKey spells it: lower-case wire octets, one character each. */
-export function nameKey(name: string): string {
-  const wire = nameToWire(name.toLowerCase())
-  assert(wire, `${name} is a domain name`)
-  return Buffer.from(wire).toString('latin1')
-}
-
-/** The name in a question key, without type and class. */
-export function nameOfQuestion(questionKey: string): string {
-  return questionKey.slice(0, questionKey.length - TYPE_AND_CLASS_BYTES)
-}
-const TYPE_AND_CLASS_BYTES = 4

@@ -1,6 +1,6 @@
 import type { Layer } from './chain.ts'
+import { nameKey, nameOfQuestion } from './name-key.ts'
 import type { Resolver } from './resolver.ts'
-import { keyOfName, nameKeyOf } from './route.ts'
 
 /**
  * While the clock is wrong no certificate looks good, so that no encrypted upstream can be asked where the time servers
@@ -12,10 +12,10 @@ export function withNtpNames(options: {
   readonly isClockTrusted: () => boolean
 }): Layer {
   const { plain, isClockTrusted } = options
-  const names = new Set(options.names.map(keyOfName))
+  const names = new Set(options.names.map(nameKey))
   return (next) => ({
     id: 'ntp-names',
     resolve: (query, signal) =>
-      (!isClockTrusted() && names.has(nameKeyOf(query.view)) ? plain : next).resolve(query, signal),
+      (!isClockTrusted() && names.has(nameOfQuestion(query.view.questionKey)) ? plain : next).resolve(query, signal),
   })
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert'
-import { nameToWire } from '../../dns/name.ts'
-import type { MessageView } from '../../dns/view.ts'
 import { type ClientGroup, groupFinder } from './client-group.ts'
+import { nameKey, nameOfQuestion } from './name-key.ts'
 import type { Explain, Resolver } from './resolver.ts'
 
 /** Which questions go to which upstreams. */
@@ -26,18 +25,18 @@ export function createRouter(routes: readonly Route[]): { readonly resolver: Res
   const tables = new Map<string | undefined, Map<string, Route>>()
   for (const route of routes) {
     const table = tables.get(route.group?.id) ?? new Map<string, Route>()
-    tables.set(route.group?.id, table.set(keyOfName(route.domain ?? '.'), route))
+    tables.set(route.group?.id, table.set(nameKey(route.domain ?? '.'), route))
   }
   const everybody = tables.get(undefined)
-  const fallback = everybody?.get(keyOfName('.'))
+  const fallback = everybody?.get(nameKey('.'))
   assert(everybody && fallback, 'there is a route for all names and everybody: the settings were checked')
 
-  const find = (nameKey: string, address: string): Route => {
+  const find = (key: string, address: string): Route => {
     const group = groupOf(address)
     const own = group === undefined ? undefined : tables.get(group)
     // A name has at most 127 labels; the root is the last.
-    for (let at = 0; at < nameKey.length; at += nameKey.charCodeAt(at) + 1) {
-      const suffix = nameKey.slice(at)
+    for (let at = 0; at < key.length; at += key.charCodeAt(at) + 1) {
+      const suffix = key.slice(at)
       const route = own?.get(suffix) ?? everybody.get(suffix)
       if (route) return route
     }
@@ -51,11 +50,11 @@ export function createRouter(routes: readonly Route[]): { readonly resolver: Res
         : {
             id: 'route',
             resolve: (query, signal) => {
-              return find(nameKeyOf(query.view), query.client.address).to.resolve(query, signal)
+              return find(nameOfQuestion(query.view.questionKey), query.client.address).to.resolve(query, signal)
             },
           },
     explain: ({ name }, client) => {
-      const route = find(keyOfName(name), client)
+      const route = find(nameKey(name), client)
       return {
         layer: 'upstreams',
         says: `goes to ${route.upstreams.join(', ')} (${routeText(route)})`,
@@ -73,18 +72,4 @@ export function routeText({ domain, group }: Pick<Route, 'domain' | 'group'>): s
 
 export function groupsOf(routes: readonly Pick<Route, 'group'>[]): readonly ClientGroup[] {
   return [...new Map(routes.flatMap(({ group }) => (group ? [[group.id, group] as const] : []))).values()]
-}
-
-/** The name that is asked for, so that `keyOfName` gives the same for an equal name. */
-export function nameKeyOf({ questionKey }: MessageView): string {
-  return questionKey.slice(0, questionKey.length - TYPE_AND_CLASS_BYTES)
-}
-/** What `questionKey` appends to the lower-cased name. */
-const TYPE_AND_CLASS_BYTES = 4
-
-/** The name as `questionKey` spells it: lower-case octets, one character each. */
-export function keyOfName(name: string): string {
-  const wire = nameToWire(name.toLowerCase())
-  assert(wire, `${name} is a domain name`)
-  return Buffer.from(wire).toString('latin1')
 }

@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { isUnder } from '../../../src/dns/name.ts'
 import { MessageView } from '../../../src/dns/view.ts'
-import { nameKey, nameOfQuestion, nameSet } from '../../../src/router/resolve/name-set.ts'
+import { nameKey, nameOfQuestion } from '../../../src/router/resolve/name-key.ts'
+import { nameSet } from '../../../src/router/resolve/name-set.ts'
 import { queryWire } from '../../support/query.ts'
 
 it('finds the longest domain at or above a name, as isUnder has it', () => {

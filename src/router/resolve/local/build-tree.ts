@@ -2,9 +2,10 @@ import type { AuthoredRecord } from '../../../dns/build.ts'
 import { TYPE } from '../../../dns/codes.ts'
 import { isUnder } from '../../../dns/name.ts'
 import { uint32 } from '../../../dns/wire.ts'
+import { nameKey } from '../name-key.ts'
 import type { HostRecords } from './home.ts'
 import { HOME_ARPA, isNeverForwarded, specialZones } from './special-names.ts'
-import { keyOfName, LocalTree } from './tree.ts'
+import { LocalTree } from './tree.ts'
 import { apexRecords, EMPTY_ZONE_TTL_S, NOTHING_TTL_S, soaOf, type Zone } from './zone.ts'
 
 /** A zone as the settings give it. */
@@ -52,7 +53,7 @@ function passedOn(name: string): Zone {
 }
 
 function addConfigured(tree: LocalTree, { name, records, fallthrough }: ConfiguredZone): void {
-  const apex = records.filter((record) => keyOfName(record.name) === keyOfName(name))
+  const apex = records.filter((record) => nameKey(record.name) === nameKey(name))
   const written = apex.find(({ type }) => type === TYPE.SOA)
   const zone: Zone = {
     name,

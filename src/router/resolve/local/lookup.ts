@@ -2,7 +2,8 @@ import { concatBytes } from '../../../core/bytes.ts'
 import type { AuthoredRecord } from '../../../dns/build.ts'
 import { RCODE, TYPE } from '../../../dns/codes.ts'
 import { nameToWire, readName } from '../../../dns/name.ts'
-import { type Finding, keyOfName, type Node } from './tree.ts'
+import { nameKey } from '../name-key.ts'
+import type { Finding, Node } from './tree.ts'
 import { NOTHING_TTL_S, soaOf, type Zone } from './zone.ts'
 
 /** What we ourselves know about one name and type. */
@@ -62,7 +63,7 @@ function recordsOf({ records }: Node, type: number): readonly AuthoredRecord[] {
 function renamed({ records, source }: Node, name: string): Said {
   const dname = records.find(({ type }) => type === TYPE.DNAME)!
   const target = targetOf(dname, TYPE.DNAME)!
-  const suffixBytes = keyOfName(dname.name).length
+  const suffixBytes = nameKey(dname.name).length
   const wire = nameToWire(name)!
   const alias = joined(wire.subarray(0, wire.length - suffixBytes), nameToWire(target)!)
   if (alias === undefined) return { rcode: RCODE.YXDOMAIN, answers: [dname], source }

@@ -1,8 +1,7 @@
-import assert from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 import type { AuthoredRecord } from '../../../dns/build.ts'
 import { TYPE } from '../../../dns/codes.ts'
-import { lowerName, nameToWire } from '../../../dns/name.ts'
+import { nameKey } from '../name-key.ts'
 import type { Zone } from './zone.ts'
 
 /** What is at one name. A node without records and zone is there because a name below it is (RFC 4592 §2.2.2). */
@@ -45,7 +44,7 @@ export class LocalTree {
     node.hasDname ||= record.type === TYPE.DNAME
   }
 
-  /** Undefined: neither the name nor anything above it is ours. `key` is a name as `keyOfName` spells it, up to `end`. */
+  /** Undefined: neither the name nor anything above it is ours. `key` is a name as `nameKey` spells it, up to `end`. */
   find(key: string, end: number): Finding | undefined {
     // A name has at most 127 labels.
     let count = 0
@@ -93,13 +92,6 @@ function emptyNode(): Node {
   return { records: [], source: '', hasDname: false }
 }
 
-/** The name as `questionKey` spells it: lower-case octets, one character each. */
-export function keyOfName(name: string): string {
-  const wire = nameToWire(name)
-  assert(wire, `${name} is a domain name: whoever read it has checked`)
-  return Buffer.from(lowerName(wire)).toString('latin1')
-}
-
 function isSame(a: AuthoredRecord, b: AuthoredRecord): boolean {
   return a.type === b.type && isDeepStrictEqual(a.rdata, b.rdata)
 }
@@ -107,7 +99,7 @@ function isSame(a: AuthoredRecord, b: AuthoredRecord): boolean {
 function labelsFromRoot(name: string): readonly string[] {
   // Nearly every name, and a tree has many.
   if (PLAIN_NAME.test(name)) return name.split('.').toReversed()
-  const key = keyOfName(name)
+  const key = nameKey(name)
   const labels: string[] = []
   for (let at = 0; at < key.length - 1; at += key.charCodeAt(at) + 1)
     labels.push(key.slice(at + 1, at + 1 + key.charCodeAt(at)))

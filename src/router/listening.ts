@@ -31,6 +31,8 @@ export class Listening {
   readonly #resolver: Resolver
   #material: TlsMaterial
   #open: readonly Open[] = []
+  /** Those in force. */
+  #settings: ListenConfig | undefined
   /** Changes are made one after the other. */
   #lastChange: Promise<void> = Promise.resolve()
 
@@ -49,7 +51,18 @@ export class Listening {
    * Fault when a new one cannot be opened, and then everything is as it was before.
    */
   apply(settings: ListenConfig): Promise<void> {
-    const change = this.#lastChange.then(() => this.#change(settings))
+    return this.#inTurn(() => this.#change(settings))
+  }
+
+  /** Opens what could not be opened before, and follows the addresses that `0.0.0.0` and `::` stand for. */
+  look(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#settings) await this.#change(this.#settings)
+    })
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const change = this.#lastChange.then(work)
     this.#lastChange = change.catch(() => {})
     return change
   }
@@ -65,13 +78,15 @@ export class Listening {
     try {
       const opened = await this.#start(comes)
       this.#open = wanted.flatMap((other) => [...stays, ...opened].find((open) => isSame(open, other)) ?? [])
-      this.present(this.#material) // it may have been replaced while the new ones were opened
+      // It may have been replaced while they were opened.
+      if (opened.length > 0) this.present(this.#material)
     } catch (error) {
       // They are closed. Should that stay so, the next look finds them missing.
       this.#open = this.#open.filter((open) => !inTheWay.includes(open))
       if (inTheWay.length > 0) this.#open = [...this.#open, ...(await this.#start(inTheWay))]
       throw error
     }
+    this.#settings = settings
     for (const { listener } of leaves)
       if (!inTheWay.some((open) => open.listener === listener)) await listener.stop(GRACE_MS)
   }

@@ -5,8 +5,7 @@ import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
 import { createHttpTransport } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
-import type { TlsMaterial } from '../net/tls.ts'
-import { systemAnchors } from '../net/tls.ts'
+import { systemAnchors, type TlsMaterial } from '../net/tls.ts'
 import { batchSockets } from '../net/udp-batch.ts'
 import { fromPem } from '../pki/certificate.ts'
 import { lockDirectory } from '../store/file.ts'
@@ -23,6 +22,7 @@ import { Listening } from './listening.ts'
 import type { Resolver } from './resolve/resolver.ts'
 import { createResolving } from './resolving.ts'
 
+/** Answers under way when we stop get this long to leave. */
 const STOP_GRACE_MS = 2_000
 const LOOK_AT_ADDRESSES_MS = 30_000
 /** A whole system store has some 150. */
@@ -78,7 +78,7 @@ export async function runRouter(
     refresh()
     // Interfaces come up after us and are renumbered without telling us.
     const looking = setInterval(() => {
-      listening.apply(config.listen).then(refresh, (error: unknown) => log.error(explain(error), 'a listener is lost'))
+      listening.look().then(refresh, (error: unknown) => log.error(explain(error), 'a listener is lost'))
     }, LOOK_AT_ADDRESSES_MS)
     started.push({ stop: async () => clearInterval(looking) })
 

@@ -1,12 +1,13 @@
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { systemClock } from '../../src/core/clock.ts'
 import type { Log } from '../../src/core/log.ts'
 import { TYPE } from '../../src/dns/codes.ts'
 import { parseMessage } from '../../src/dns/message.ts'
 import { listenOn } from '../../src/net/bind.ts'
 import type { TlsMaterial } from '../../src/net/tls.ts'
+import type { EncryptedListener } from '../../src/router/listen/listener.ts'
 import { Listening } from '../../src/router/listening.ts'
 import type { ListenConfig } from '../../src/router/settings/listen.ts'
 import { silentLog } from '../support/log.ts'
@@ -134,6 +135,27 @@ describe('a reload of `listen`', () => {
     await all.apply({ ...NOTHING, do53: [at(port)] })
     expect(await answers((await tcpClient(at(port))).ask(QUERY))).toEqual(ANSWER)
     expect(await answers(askUdp(at(port), QUERY))).toEqual(ANSWER)
+  })
+
+  it('is not undone by a look at the interfaces that began before it was done', async () => {
+    const [first, second] = [await closedPort(), await closedPort()]
+    const all = listening()
+    await all.apply({ ...NOTHING, dot: [at(first)] })
+    const change = all.apply({ ...NOTHING, dot: [at(second)] })
+    const look = all.look()
+    await change
+    await look
+    expect(all.listeners.map(({ endpoint }) => endpoint)).toEqual([at(second)])
+  })
+
+  it('a look that finds nothing new gives no listener its certificate again', async () => {
+    const port = await closedPort()
+    const all = listening()
+    await all.apply({ ...NOTHING, dot: [at(port)] })
+    const [listener] = all.listeners as [EncryptedListener]
+    const setMaterial = vi.spyOn(listener, 'setMaterial')
+    await all.look()
+    expect(setMaterial).not.toHaveBeenCalled()
   })
 
   it('a listener opened later shows the certificate of now', async () => {

@@ -1,3 +1,5 @@
+import { putUint32 } from '../../dns/wire.ts'
+
 /** RFC 9113 §6. */
 export const FRAME = {
   DATA: 0x0,
@@ -21,18 +23,6 @@ export const UINT31_MAX = 0x7fff_ffff
 
 export function uint31(bytes: Uint8Array, at: number): number {
   return ((bytes[at]! & 0x7f) << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
-}
-
-export function uint32(bytes: Uint8Array, at: number): number {
-  return uint31(bytes, at) + (bytes[at]! >= 0x80 ? 0x8000_0000 : 0)
-}
-
-export function putUint32(target: Uint8Array, at: number, value: number): number {
-  target[at] = value >>> 24
-  target[at + 1] = value >>> 16
-  target[at + 2] = value >>> 8
-  target[at + 3] = value
-  return at + 4
 }
 
 /** Returns the offset of the payload. */

@@ -1,5 +1,6 @@
+import { putUint32 } from '../../dns/wire.ts'
 import { ERROR, type ErrorName } from './error.ts'
-import { FLAG, FRAME, FRAME_HEADER_BYTES, putFrameHeader, putUint32 } from './frame.ts'
+import { FLAG, FRAME, FRAME_HEADER_BYTES, putFrameHeader } from './frame.ts'
 import { headerBytesMax, NO_TABLE_UPDATE, type Reply, writeHeaderBlock } from './hpack-encoder.ts'
 import { FRAME_BYTES_MAX } from './limits.ts'
 import { OUR_SETTINGS } from './settings.ts'

@@ -1,5 +1,6 @@
+import { uint32 } from '../../dns/wire.ts'
 import { ConnectionError } from './error.ts'
-import { UINT31_MAX, uint32 } from './frame.ts'
+import { UINT31_MAX } from './frame.ts'
 import {
   FRAME_BYTES_MAX,
   HEADER_LIST_BYTES_MAX,

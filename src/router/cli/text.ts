@@ -66,6 +66,7 @@ export function localText({ hosts }: LocalStatus): string {
   if (hosts.length === 0) return 'no hosts are known; `local.hosts` and `local.leases` name files that tell of them'
   return table(hosts.map(({ name, addresses, source }): Row => [name, `${addresses.join(', ')} (${source})`]))
 }
+
 /** A line for each upstream; below it what people look for when it does not answer. */
 export function upstreamsText(upstreams: readonly UpstreamStatus[]): string {
   const rows = upstreams.map(({ id, state, rttMs, queries, failures, routes }) => [

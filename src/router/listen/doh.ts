@@ -10,9 +10,7 @@ import { dohOverOwnHttp2 } from './doh-http2-own.ts'
 import type { DohProtocol } from './doh-protocol.ts'
 import { dohService } from './doh-service.ts'
 import { neverFailing } from './last-resort.ts'
-import { type ConnectionBounds, type EncryptedListener, type ListenerContext, withinGrace } from './listener.ts'
-
-const CONNECTIONS: ConnectionBounds = { max: 2048, maxPerClient: 1024 }
+import { CONNECTIONS, type EncryptedListener, type ListenerContext, withinGrace } from './listener.ts'
 
 /** Which HTTP/2 is spoken: our own, or the one that comes with Node. */
 export type Http2Choice = 'own' | 'node'

@@ -48,6 +48,13 @@ export interface ConnectionBounds {
   readonly maxPerClient: number
 }
 
+/**
+ * Unless the settings say otherwise. Enough for a large home, and a DoT connection takes some 35 KiB. One client may have
+ * half of them: it may be a router with a home behind it, and when all are taken the idle ones of whoever has most go
+ * first (net/limit.ts).
+ */
+export const CONNECTIONS: ConnectionBounds = { max: 2048, maxPerClient: 1024 }
+
 /** Waits for `closed`, for at most `graceMs`, and leaves no timer behind that would keep the process alive. */
 export async function withinGrace(closed: Promise<void>, graceMs: number, clock: Clock): Promise<void> {
   const over = new AbortController()

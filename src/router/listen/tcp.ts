@@ -7,6 +7,7 @@ import { createTlsServer, type TlsMaterial } from '../../net/tls.ts'
 import type { Client, Resolver, Transport } from '../resolve/resolver.ts'
 import { neverFailing } from './last-resort.ts'
 import {
+  CONNECTIONS,
   type ConnectionBounds,
   type EncryptedListener,
   type Listener,
@@ -15,11 +16,6 @@ import {
 } from './listener.ts'
 import { type Connection, type Shared, serveConnection, sharedState } from './stream.ts'
 
-/**
- * Enough for a large home, and a DoT connection takes some 35 KiB. One client may have half of them: it may be a router
- * with a home behind it, and when all are taken the idle ones of whoever has most go first (net/limit.ts).
- */
-const CONNECTIONS: ConnectionBounds = { max: 2048, maxPerClient: 1024 }
 /** How often connections are looked at that take too long over something. */
 const CHECK_MS = 1_000
 

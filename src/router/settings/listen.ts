@@ -1,6 +1,7 @@
 import { choice, hostPort, integer } from '../../core/fields.ts'
 import { checked, list, type SettingsOf, section } from '../../core/settings.ts'
 import { endpointText } from '../../net/bind.ts'
+import { CONNECTIONS } from '../listen/listener.ts'
 
 const LISTENERS_MAX = 16
 
@@ -23,11 +24,11 @@ export const LISTEN_SETTINGS = checked(
       ['auto', 'off'],
       { default: 'auto' },
     ),
-    connections: integer('open connections of one listener', { min: 16, max: 65_535, default: 2_048 }),
+    connections: integer('open connections of one listener', { min: 16, max: 65_535, default: CONNECTIONS.max }),
     'connections-per-client': integer('of those, from one IPv4 address or IPv6 /64', {
       min: 1,
       max: 65_535,
-      default: 1_024,
+      default: CONNECTIONS.maxPerClient,
     }),
   }),
   (settings, complain) => {

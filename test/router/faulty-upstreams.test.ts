@@ -20,6 +20,7 @@ import { createResolving } from '../../src/router/resolving.ts'
 import { BROKEN, cutAnswer, drip, FORGED, RIGHT, rightAnswer, STRANGERS } from '../support/faulty-upstream.ts'
 import { silentLog } from '../support/log.ts'
 import { queryWire, responseWire } from '../support/query.ts'
+import { writeRouterSettings } from '../support/router-settings.ts'
 import {
   closeAfterTest,
   closedPort,
@@ -229,18 +230,13 @@ interface Outcome {
 
 /** One router with this upstream; one question to its UDP listener. */
 async function askThrough({ url }: Upstream, directory: string, name: string): Promise<Outcome> {
-  const file = join(directory, `${name}.yaml`)
-  await writeFile(
-    file,
-    `identity:
-  name: cpe.example.net
-  acme-delegation:
-    directory: https://acme.example/directory
-    eab: { kid: cpe, key-file: eab.key }
-access: { allow: [127.0.0.0/8] }
+  const file = await writeRouterSettings(
+    directory,
+    `access: { allow: [127.0.0.0/8] }
 upstreams: [{ url: "${url}"${/^(tls|https):/.test(url) ? ', trust: root.pem' : ''} }]
 state: .
 `,
+    `${name}.yaml`,
   )
   const config = await loadRouterConfig(file)
   const presence = derivePresence({ name: config.identity.name, ...config.advertise }, [], undefined)
@@ -266,7 +262,6 @@ state: .
 it('SEC-3, UP-1: every fault of an upstream is the right rcode and extended error, in time', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'hearth-faults-'))
   onTestFinished(() => rm(directory, { recursive: true }))
-  await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
   await writeFile(join(directory, 'root.pem'), authority.rootPem)
   const judged = Object.entries(FAULTS).map(async ([name, [told, open]], index) => {
     const upstream = await open()

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -8,6 +8,7 @@ import { keepCache } from '../../src/router/kept-cache.ts'
 import { runRouter } from '../../src/router/main.ts'
 import { parseSnapshot } from '../../src/router/resolve/cache/snapshot.ts'
 import { recordingLog } from '../support/log.ts'
+import { writeRouterSettings } from '../support/router-settings.ts'
 
 /** A clock that knows who sleeps: nobody may, once all is over. */
 function countingClock() {
@@ -25,16 +26,9 @@ function countingClock() {
 async function running(cache = '{}') {
   const directory = await mkdtemp(join(tmpdir(), 'hearth-main-'))
   onTestFinished(() => rm(directory, { recursive: true }))
-  await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
-  const file = join(directory, 'hearth.yaml')
-  await writeFile(
-    file,
-    `identity:
-  name: cpe.example.net
-  acme-delegation:
-    directory: https://127.0.0.1:1/directory
-    eab: { kid: cpe, key-file: eab.key }
-listen: { do53: ["127.0.0.1:0"], dot: [], doh: [] }
+  const file = await writeRouterSettings(
+    directory,
+    `listen: { do53: ["127.0.0.1:0"], dot: [], doh: [] }
 upstreams: [{ url: "udp://127.0.0.1:1" }]
 cache: ${cache}
 state: state

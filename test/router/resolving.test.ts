@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -8,6 +8,7 @@ import { derivePresence } from '../../src/router/discovery/derive.ts'
 import { createResolving, type Resolving } from '../../src/router/resolving.ts'
 import { silentLog } from '../support/log.ts'
 import { queryOf, queryWire, responseWire } from '../support/query.ts'
+import { writeRouterSettings } from '../support/router-settings.ts'
 import { udpServer } from '../support/sockets.ts'
 
 const NEVER = new AbortController().signal
@@ -17,16 +18,9 @@ async function scene(cache: string) {
   const directory = await mkdtemp(join(tmpdir(), 'hearth-resolving-'))
   onTestFinished(() => rm(directory, { recursive: true }))
   const { endpoint, received } = await udpServer((wire, reply) => reply(responseWire(wire, ['192.0.2.1'])))
-  await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
-  const file = join(directory, 'hearth.yaml')
-  await writeFile(
-    file,
-    `identity:
-  name: cpe.example.net
-  acme-delegation:
-    directory: https://acme.example/directory
-    eab: { kid: cpe, key-file: eab.key }
-access: { allow: [127.0.0.0/8] }
+  const file = await writeRouterSettings(
+    directory,
+    `access: { allow: [127.0.0.0/8] }
 upstreams: [{ url: "udp://127.0.0.1:${endpoint.port}" }]
 cache: ${cache}
 state: .

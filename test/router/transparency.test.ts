@@ -19,6 +19,7 @@ import { createResolving } from '../../src/router/resolving.ts'
 import { randomNumbers } from '../dns/hostile.ts'
 import { silentLog } from '../support/log.ts'
 import { type OddAnswer, oddAnswers, questionKey, questionOf, recased, replyOf } from '../support/odd-answers.ts'
+import { writeRouterSettings } from '../support/router-settings.ts'
 import { closedPort, plainServer, streamServer, tcpClient, tlsClient, udpClient, within } from '../support/sockets.ts'
 import { TestAuthority } from '../support/tls.ts'
 
@@ -98,17 +99,10 @@ async function scene(kind: Kind) {
   const directory = await mkdtemp(join(tmpdir(), 'hearth-transparency-'))
   onTestFinished(() => rm(directory, { recursive: true }))
   const upstream = await scriptedUpstream(kind)
-  await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
   await writeFile(join(directory, 'root.pem'), authority.rootPem)
-  const file = join(directory, 'hearth.yaml')
-  await writeFile(
-    file,
-    `identity:
-  name: cpe.example.net
-  acme-delegation:
-    directory: https://acme.example/directory
-    eab: { kid: cpe, key-file: eab.key }
-access: { allow: [127.0.0.0/8] }
+  const file = await writeRouterSettings(
+    directory,
+    `access: { allow: [127.0.0.0/8] }
 upstreams: [${upstream.settings}]
 state: .
 `,

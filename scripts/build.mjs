@@ -33,8 +33,10 @@ const common = {
   platform: 'node',
   format: 'esm',
   target: 'node20',
-  minify: true,
-  keepNames: true,
+  // Names stay, for the stack in somebody's report. `keepNames` would give them back at run time, which costs a
+  // microsecond for each closure.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'none',
   logLevel: 'warning',
   banner: { js: banner },

@@ -6,6 +6,7 @@ import { asksForCookie, cookieReply, examineQuery } from '../../dns/query.ts'
 import { plainAddress } from '../../net/address.ts'
 import { bindFault, type Endpoint } from '../../net/bind.ts'
 import { WorkLimit } from '../../net/limit.ts'
+import { afterReading, allSent } from '../../net/turn.ts'
 import { BATCH, type DatagramBatch } from '../../net/udp-batch.ts'
 import type { Outcome, Query, Resolver } from '../resolve/resolver.ts'
 import { neverFailing } from './last-resort.ts'
@@ -41,9 +42,11 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit, batchSoc
   let inBatch = ALONE
 
   const send = (wire: Uint8Array, to: Sender): void => {
-    // Copied: the kernel may be full, and then the bytes must outlive this turn. No callback: it would cost a turn too,
-    // and whoever gets no answer asks again.
-    if (!stopping.signal.aborted) socket.send(Buffer.from(wire), to.port, to.address)
+    if (stopping.signal.aborted) return
+    // Copied: the bytes must outlive this turn.
+    const copy = Buffer.from(wire)
+    // No callback of the socket: it would cost a turn, and whoever gets no answer asks again.
+    afterReading(() => socket.send(copy, to.port, to.address))
   }
   const reply = (query: Query, outcome: Outcome, to: Sender): void => {
     if (outcome.kind !== 'answer') return
@@ -124,6 +127,7 @@ export function udpListener(at: Endpoint, { clock, log, cookies, admit, batchSoc
       const untilMs = clock.monotonicMs() + graceMs
       while (open.open > 0 && clock.monotonicMs() < untilMs) await clock.sleep(10)
       stopping.abort()
+      await allSent()
       await new Promise<void>((resolve) => void socket.close(resolve))
     },
   }

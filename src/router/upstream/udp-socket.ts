@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import type { Fault } from '../../core/fault.ts'
 import type { Endpoint } from '../../net/bind.ts'
+import { afterReading } from '../../net/turn.ts'
 import { freeId, type Question } from './question.ts'
 import { connectionFault } from './trust.ts'
 
@@ -76,7 +77,10 @@ export class UdpSocket {
     if (this.#unsent) this.#unsent.push(wire)
     // The system tells a send what became of the one before it, and then nobody else: without somebody to be told,
     // both questions would wait for nothing.
-    else this.#socket.send(wire, this.#failed)
+    else
+      afterReading(() => {
+        if (!this.#isClosed) this.#socket.send(wire, this.#failed)
+      })
   }
 
   /** No more questions; the port is known to somebody. */

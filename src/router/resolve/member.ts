@@ -127,8 +127,8 @@ export class Member {
       isLate = true
       this.#overdue(startMs)
       if (!isSuspect) asker.slow()
-    })
-    const slow = isSuspect ? suspect.add(() => asker.slow()) : undefined
+    }, startMs)
+    const slow = isSuspect ? suspect.add(() => asker.slow(), startMs) : undefined
     const over = (): void => {
       usual.remove(late)
       if (slow) suspect.remove(slow)

@@ -23,6 +23,11 @@ import { answerTo, FORM, isRefusal, matchReply, upstreamQuestion } from './wire.
 
 /** Open sockets, each on a random port: an attacker has to guess port and id (RFC 5452 §9.2). */
 const SOCKETS_MAX = 32
+/**
+ * Questions this close leave by one socket: the answers of ten sockets take ten times the wake-ups. Which one is as hard
+ * to guess as before, and each question has an id of its own.
+ */
+const SAME_MOMENT_MS = 1
 const OPEN_QUESTIONS_MAX = 4096
 /** When to send again: with the first send that makes SENDS_MAX. */
 const RESEND_AFTER_MS = [600, 1_300] as const
@@ -52,6 +57,9 @@ class PlainUpstream implements Upstream {
   readonly #losesCase = new Lesson(WITHOUT_CASE_MS)
   readonly #alarm = new Alarm((nowMs) => this.#sweep(nowMs))
   readonly #sockets: (UdpSocket | undefined)[] = Array.from({ length: SOCKETS_MAX }, () => undefined)
+  /** The socket of this moment, in #sockets. */
+  #place = 0
+  #pickedMs = Number.NEGATIVE_INFINITY
   /** Sockets that take no more questions and wait for their last answers. */
   readonly #leaving = new Set<UdpSocket>()
   #open = 0
@@ -95,7 +103,8 @@ class PlainUpstream implements Upstream {
   }
 
   #send(question: Question, edns: boolean): void {
-    const socket = this.#pick()
+    const startMs = performance.now()
+    const socket = this.#pick(startMs)
     const { view, deadlineMs } = question.query
     const id = socket.freeId()
     const wire = upstreamQuestion(view, id, edns ? FORM.EDNS : 0)
@@ -104,16 +113,18 @@ class PlainUpstream implements Upstream {
     question.edns = edns
     question.sends++
     this.#count(1)
-    const startMs = performance.now()
     const dueMs = Math.min(nextSendMs(question, startMs), deadlineMs)
     this.#alarm.at(dueMs)
     socket.send(id, { question, wire, startMs, dueMs, isMixed, strangersBefore: socket.strangers })
   }
 
-  /** A random socket of the pool, a new one where there is none. */
-  #pick(): UdpSocket {
-    const place = random16() % SOCKETS_MAX
-    const socket = this.#sockets[place]
+  /** A random socket of the pool, the same for all questions of one moment; a new one where there is none. */
+  #pick(nowMs: number): UdpSocket {
+    if (nowMs - this.#pickedMs >= SAME_MOMENT_MS) {
+      this.#pickedMs = nowMs
+      this.#place = random16() % SOCKETS_MAX
+    }
+    const socket = this.#sockets[this.#place]
     if (socket?.usable) return socket
     if (socket) this.#leave(socket)
     const made = new UdpSocket(this.#endpoint, this.id, {
@@ -124,7 +135,7 @@ class PlainUpstream implements Upstream {
         for (const { question } of open) question.fail(fault)
       },
     })
-    this.#sockets[place] = made
+    this.#sockets[this.#place] = made
     return made
   }
 
@@ -167,11 +178,14 @@ class PlainUpstream implements Upstream {
     }
   }
 
-  #askByTcp({ query, settle, fail }: Question, onAnswer?: () => void): void {
-    this.#byTcp.resolve(query).then((answer) => {
-      onAnswer?.()
-      settle(answer)
-    }, fail)
+  #askByTcp(question: Question, onAnswer?: () => void): void {
+    this.#byTcp.resolve(question.query).then(
+      (answer) => {
+        onAnswer?.()
+        question.settle(answer)
+      },
+      (error: unknown) => question.fail(error),
+    )
   }
 
   /** The question has left UDP. */

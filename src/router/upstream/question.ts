@@ -6,21 +6,52 @@ import type { Answer, Query } from '../resolve/resolver.ts'
 export const SENDS_MAX = 3
 
 /** One question on its way to one upstream, until `settle` or `fail` is called, once. */
-export interface Question {
-  readonly query: Query
-  readonly settle: (answer: Answer) => void
-  readonly fail: (error: unknown) => void
+export class Question {
+  #query: Query | undefined
+  #settle: ((answer: Answer) => void) | undefined
+  #fail: ((error: unknown) => void) | undefined
   /** How often it has been sent over this transport. */
-  sends: number
+  sends = 0
   /** How much its connection had read when it was sent: tells a slow server from a dead link. */
-  readAtSend: number
+  readAtSend = 0
   /** Whether it was last sent with an OPT record. */
-  edns: boolean
+  edns = true
+
+  constructor(query: Query, settle: (answer: Answer) => void, fail: (error: unknown) => void) {
+    this.#query = query
+    this.#settle = settle
+    this.#fail = fail
+  }
+
+  /** Only until it is over. */
+  get query(): Query {
+    return this.#query!
+  }
+
+  settle(answer: Answer): void {
+    this.#settle?.(answer)
+    this.#letGo()
+  }
+
+  fail(error: unknown): void {
+    this.#fail?.(error)
+    this.#letGo()
+  }
+
+  /**
+   * The tables of open questions that V8 has replaced keep what was in them. Those that reached the old generation do so
+   * until its next collection, and with a question all that waited for it.
+   */
+  #letGo(): void {
+    this.#query = undefined
+    this.#settle = undefined
+    this.#fail = undefined
+  }
 }
 
 /** The promise of an answer; `put` sees to it that the question is asked. */
 export function asked(query: Query, put: (question: Question) => void): Promise<Answer> {
-  return new Promise((settle, fail) => put({ query, settle, fail, sends: 0, readAtSend: 0, edns: true }))
+  return new Promise((settle, fail) => put(new Question(query, settle, fail)))
 }
 
 export function deadlineFault(upstream: string): Fault {

@@ -85,7 +85,7 @@ export function withCache(options: CacheOptions): Cache {
       failures.note(cacheKey(query), failureOf(outcome, prepared), nowMs)
       if (isWithheld(outcome)) answers.forget(query.view, variant)
     } else if (!prepared.truncated) {
-      failures.forget(cacheKey(query))
+      if (failures.size > 0) failures.forget(cacheKey(query))
       answers.keep({ prepared, variant, storedMs: nowMs, from, ...(extendedErrors ? { extendedErrors } : {}) })
     }
     // The flight may have been shared, so the id, letter case and flags are this asker's, not the first one's. That goes

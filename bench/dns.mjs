@@ -15,6 +15,8 @@ const LOAD_CORE = 1
 const IDLE_MS = 2_000
 const START_MS_MAX = 20_000
 const ASK_AGAIN_MS = 5
+/** Of each row: a compiler that learns from what runs has then seen it. Servers run for weeks. */
+const UNCOUNTED_ROUNDS = 1
 /** What a generator may need beside its stretch. */
 const LOAD_MS_MORE = 30_000
 /** Share of answers that must have been asked upstream for a row of misses to be one. */
@@ -86,7 +88,7 @@ export async function benchDns({ rounds, seconds, rows, peers, small, progress }
     `runtime   node ${process.version}; ${servers.map(({ name, version }) => `${name} ${version}`).join('; ')}`,
     `cores     ${pinned ? `servers on core ${SERVER_CORE}, load and upstream on core ${LOAD_CORE}` : 'NOT PINNED: this needs taskset and two cores'}`,
     `input     ${NAMES} names with two addresses, query with OPT, answers in the cache of every server; new names for misses`,
-    `rounds    ${rounds} of ${seconds} s per row and server, in turn; medians`,
+    `rounds    ${rounds} of ${seconds} s per row and server, in turn, after one that does not count; medians`,
     `DoH load  ${find('h2load') ? 'h2load' : 'our own HTTP/2 client (h2load is not installed)'}`,
     `TLS       handshakes: TLS 1.3, X25519 with all; X25519MLKEM768 in handshake-pq, for those that know it`,
     ...(small ? [`flags     hearth runs with ${SMALL_FLAGS.join(' ')} and ${entriesText(SMALL_ENVIRONMENT)}`] : []),
@@ -132,13 +134,11 @@ export async function benchDns({ rounds, seconds, rows, peers, small, progress }
       const rate = load.halfOf
         ? { rate: Math.round((await measureLoad(LOADS[load.halfOf], up[0], 1, responder)).perSecond / 2) }
         : {}
-      for (const { round, server } of inTurn(rounds, able)) {
+      for (const { round, server } of inTurn(rounds + UNCOUNTED_ROUNDS, able)) {
         progress(`${row}, round ${round}, ${server.name}`)
         try {
-          samples
-            .get(row)
-            .get(server.name)
-            .push(await measureLoad({ ...load, ...rate }, server, seconds, responder))
+          const sample = await measureLoad({ ...load, ...rate }, server, seconds, responder)
+          if (round > UNCOUNTED_ROUNDS) samples.get(row).get(server.name).push(sample)
         } catch (error) {
           complain(row, server, error)
         }

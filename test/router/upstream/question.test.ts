@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { freeId, random16 } from '../../../src/router/upstream/question.ts'
+import { freeId, Question, random16 } from '../../../src/router/upstream/question.ts'
+import { queryOf, queryWire } from '../../support/query.ts'
 
 it('random16 spreads over all sixteen bits, also beyond what is drawn at one time', () => {
   const ids = Array.from({ length: 5_000 }, random16)
@@ -16,4 +17,15 @@ it('freeId never gives an id that is in use', () => {
     expect(taken.has(id)).toBe(false)
     taken.set(id, true)
   }
+})
+
+it('a question is over once, and holds nothing of its asker then', () => {
+  const heard: unknown[] = []
+  const listen = (value: unknown): void => void heard.push(value)
+  const question = new Question(queryOf(queryWire('a.example')), listen, listen)
+  question.fail('gone')
+  question.fail('gone again')
+  question.settle({ kind: 'answer', wire: new Uint8Array(12), from: 'late' })
+  expect(heard).toEqual(['gone'])
+  expect(question.query).toBeUndefined()
 })

@@ -41,6 +41,8 @@ export const FAULTS = {
   CERT_UNREADABLE: 'the bytes are not a certificate this program can read',
   CSR_UNREADABLE: 'the bytes are not a certificate request this program can read',
   AUTHORITY_UNAVAILABLE: 'no authority could issue; the message says why each one failed',
+  AUTHORITY_WITHOUT_GET:
+    'this authority does not let routers fetch certificates without an account; use one of kind acme, which publishes here',
   DNS_UPDATE_REFUSED: 'the name server refused the dynamic update; check the zone, the TSIG key and its policy',
   HOOK_FAILED: 'run the hook command by hand with the arguments in the message and correct it',
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',

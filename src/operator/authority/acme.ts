@@ -28,7 +28,7 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
   const { id, dns, clock, log } = options
   return {
     id,
-    async issue(wish, signal) {
+    async issue(wish, { signal }) {
       const client = await openAcme({
         directoryUrl: options.directoryUrl,
         accountKeyPem: await kept(join(options.stateDir, `authority-${id}.key`), checkedKey, () => generateKey('p256')),

@@ -6,14 +6,15 @@ import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 export function firstThatIssues(authorities: readonly Authority[], log: Log): Authority {
   return {
     id: authorities.map((authority) => authority.id).join(', then '),
-    async issue(wish, signal) {
+    async issue(wish, attempt) {
       const reasons: string[] = []
       for (const authority of authorities) {
         try {
           // Each has its own time: one that hangs must leave the next one all of it.
-          return await authority.issue(wish, AbortSignal.any([signal, AbortSignal.timeout(ISSUE_MS_MAX)]))
+          const signal = AbortSignal.any([attempt.signal, AbortSignal.timeout(ISSUE_MS_MAX)])
+          return await authority.issue(wish, { ...attempt, signal })
         } catch (error) {
-          if (signal.aborted) throw error
+          if (attempt.signal.aborted) throw error
           reasons.push(`${authority.id}: ${reasonOf(error)}`)
           log.warn({ authority: authority.id, names: wish.names, ...explain(error) }, 'authority did not issue')
         }

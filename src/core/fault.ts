@@ -48,6 +48,7 @@ export const FAULTS = {
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',
   HTTP_UNREACHABLE: 'check that the server is up, and that its address and the trust anchor in the settings are right',
   STORE_UNAVAILABLE: 'check the `store:` setting and that the database is up',
+  STORE_KEY_WRONG: 'give all instances on one store the same `store-key-file:`; without it its secrets are lost',
 } as const
 
 export type FaultCode = keyof typeof FAULTS

@@ -13,6 +13,8 @@ export interface Table<T> {
   replace(seen: Stored<T>, next: T): Promise<Stored<T> | undefined>
   /** False means someone wrote or removed since `seen`. */
   remove(seen: Stored<T>): Promise<boolean>
+  /** Removes rows whose id is not after this one, a bounded batch of the first; how many. 0: there are none left. */
+  removeUpTo(id: string): Promise<number>
   /** Rows in order of id, after `after`, where each field of `where` (text, top level of the row) has that value. */
   list(page: Page): Promise<readonly Stored<T>[]>
 }
@@ -23,14 +25,20 @@ export interface Page {
   readonly limit: number
 }
 
-/** Work that is due at a time, taken by one worker at a time, repeated until it is finished. */
+/** Rows that one `removeUpTo` removes: a statement of milliseconds that holds few locks. */
+export const REMOVED_AT_ONCE_MAX = 1000
+
+/**
+ * Work that is due at a time, taken by one worker at a time, repeated until it is finished. What a lease is measured by is
+ * one clock: where several instances share the jobs it is the store's own, and `nowMs` only says what is due.
+ */
 export interface Jobs {
   /** Adds the job, or moves it to `dueMs` when it is there. */
   put(job: string, dueMs: number): Promise<void>
   /** Jobs due at `nowMs`, earliest first, leased until `nowMs + leaseMs`: then anyone may take them again. */
   take(nowMs: number, leaseMs: number, limit: number): Promise<readonly string[]>
-  /** Keeps a job that was taken, for as long as its worker needs. Nothing happens when it is finished already. */
-  extend(job: string, leaseUntilMs: number): Promise<void>
+  /** Keeps a job that was taken, until `nowMs + leaseMs`. Nothing happens when it is finished already. */
+  extend(job: string, nowMs: number, leaseMs: number): Promise<void>
   /** Ends the job, or says when it is due next. */
   finish(job: string, nextDueMs?: number): Promise<void>
 }

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { Clock } from '../core/clock.ts'
 import { toPem } from '../pki/certificate.ts'
 import { generateKey, spkiOf } from '../pki/key.ts'
+import type { Keep } from '../store/kept.ts'
 import { openIssuingCa } from './authority/internal.ts'
 import type { OperatorConfig } from './config.ts'
 
@@ -15,11 +16,12 @@ const LIFETIME_MS = 397 * 86_400_000
  */
 export async function apiCertificate(
   config: OperatorConfig,
+  keep: Keep,
   clock: Clock,
 ): Promise<{ readonly tls: { readonly key: string; readonly cert: string }; readonly rootPem?: string }> {
   if (config.listen.tls) return { tls: config.listen.tls }
   const host = new URL(config.baseUrl).hostname.replace(/^\[|\]$/g, '')
-  const ca = await openIssuingCa('internal', config.state, clock)
+  const ca = await openIssuingCa('internal', keep, clock)
   const keyPem = await generateKey('p256')
   const notBeforeMs = clock.nowMs() - BACKDATED_MS
   const chain = await ca.sign({

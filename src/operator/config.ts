@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { Fault } from '../core/fault.ts'
 import { choice, domainName, duration, filePath, flag, hostPort, httpsUrl, text } from '../core/fields.ts'
 import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
 import {
@@ -14,8 +15,10 @@ import {
 import { refuse, shown } from '../core/units.ts'
 import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../dns/tsig.ts'
 import type { Endpoint } from '../net/bind.ts'
+import { STORE_KEY_BYTES } from '../store/secrets.ts'
 import { pathResolver, readPem, readPrivateKey, readSecret, readSettingsFile } from '../store/settings-file.ts'
 import { DELEGATED_KEY_TYPES, type DelegatedKeyType } from './delegation/template.ts'
+import { ROLES, type Role } from './roles.ts'
 
 /** The settings of the operator service: the only code that knows key names. The reference page is made from this table. */
 const AUTHORITIES_MAX = 8
@@ -62,6 +65,12 @@ export const OPERATOR_SETTINGS = checked(
           ? value
           : refuse(`expected pglite:DIR or postgres://…, got ${shown(value)}`),
     ),
+    'store-key-file': optional(
+      filePath(
+        'file with 32 random bytes, base64url: encrypts the secrets in the store, the same at all its instances',
+      ),
+    ),
+    roles: list('what this instance does', choice('', ROLES), { min: 1, max: ROLES.length, default: [...ROLES] }),
     'base-url': httpsUrl('how routers reach this service', { default: 'https://127.0.0.1:7443' }),
     listen: section('where to answer', {
       api: hostPort('ACME for the routers, and their certificates', { defaultPort: 7443, default: '127.0.0.1:7443' }),
@@ -128,6 +137,8 @@ export interface OperatorConfig {
   readonly state: string
   readonly log: LogLevel
   readonly store: string
+  readonly storeKey?: Uint8Array
+  readonly roles: readonly Role[]
   /** Without a slash at the end. */
   readonly baseUrl: string
   readonly listen: { readonly api: Endpoint; readonly tls?: { readonly key: string; readonly cert: string } }
@@ -168,6 +179,8 @@ export async function loadOperatorConfig(file: string, overrides: readonly Overr
     state,
     log: settings.log,
     store: settings.store === 'pglite:' ? `pglite:${state}/store` : storeUrl(settings.store, at),
+    ...(settings['store-key-file'] === undefined ? {} : { storeKey: await storeKey(at(settings['store-key-file'])) }),
+    roles: settings.roles,
     baseUrl: settings['base-url'].replace(/\/+$/, ''),
     listen: {
       api: settings.listen.api,
@@ -197,6 +210,12 @@ type PathOf = (path: string) => string
 
 function storeUrl(url: string, at: PathOf): string {
   return url.startsWith('pglite:') ? `pglite:${at(url.slice('pglite:'.length))}` : url
+}
+
+async function storeKey(path: string): Promise<Uint8Array> {
+  const key = Buffer.from(await readSecret(path, 'store-key-file'), 'base64url')
+  if (key.length === STORE_KEY_BYTES) return key
+  throw new Fault('CONFIG_INVALID', `store-key-file: ${path} must hold ${STORE_KEY_BYTES} bytes, base64url`, { path })
 }
 
 async function zoneOf(zone: Settings['zone'], at: PathOf): Promise<OperatorConfig['zone']> {

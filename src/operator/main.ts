@@ -7,6 +7,7 @@ import { explain, type Log } from '../core/log.ts'
 import { createHttpTransport, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
+import type { Keep } from '../store/kept.ts'
 import { openStore } from '../store/postgres.ts'
 import { createOperations } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
@@ -18,7 +19,9 @@ import { firstThatIssues } from './authority/pool.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
 import { type DeviceRow, deviceRegistry } from './delegation/devices.ts'
 import { templateFor } from './delegation/template.ts'
+import { keeping } from './keeping.ts'
 import { createPublisher, type PublicationRow } from './publisher.ts'
+import { servedBy } from './roles.ts'
 import { createWorker } from './worker.ts'
 
 /** A nonce is used within seconds; 100,000 of them are 10 MB. */
@@ -39,13 +42,14 @@ export async function runOperator(
   const lock = await lockDirectory(config.state)
   const started: (() => Promise<void>)[] = [() => lock.release()]
   try {
-    const store = await openStore(config.store)
+    const store = await openStore(config.store, config.storeKey ? { key: config.storeKey } : {})
     started.push(() => store.close())
+    const keep = keeping(store, config.state)
     const orders = store.table<OrderRow>('order')
     const registry = openRegistry(config, store.table<DeviceRow>('device'), clock)
 
     const authorities = await Promise.all(
-      config.authorities.map((authority) => openAuthority(authority, config, context)),
+      config.authorities.map((authority) => openAuthority(authority, config, keep, context)),
     )
     const jobs = store.jobs()
     const accounts = store.table<AccountRow>('account')
@@ -83,28 +87,34 @@ export async function runOperator(
       log,
     })
 
-    const certificate = await apiCertificate(config, clock)
+    const certificate = await apiCertificate(config, keep, clock)
     await writeRoots(config.state, [certificate.rootPem, ...authorities.map(({ rootPem }) => rootPem)])
-    const api = await serveHttp({
-      ...config.listen.api,
-      tls: certificate.tls,
-      async handler(request) {
-        return acme.handle(request)
-      },
-    })
-    started.push(() => api.close())
-    log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
+    const handler = servedBy(config.roles, (request) => acme.handle(request), config.baseUrl)
+    if (handler) {
+      const api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler })
+      started.push(() => api.close())
+      log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
+    }
 
     const operations = createOperations({ registry, authorities, baseUrl: config.baseUrl })
     const admin = await serveOperations(join(config.state, 'admin.sock'), () => operations)
     started.push(() => admin.close())
 
-    await publisher.resume()
-    await worker.run(signal)
+    if (config.roles.includes('worker')) {
+      await publisher.resume()
+      await worker.run(signal)
+    } else await stopped(signal)
   } finally {
     for (const stop of started.toReversed())
       await stop().catch((error: unknown) => log.error(explain(error), 'a part did not stop cleanly'))
   }
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 /** `root.pem`: what routers need as `trust` where roots of our own are in use. Not secret. */
@@ -131,9 +141,10 @@ export function openRegistry(
 async function openAuthority(
   authority: AuthorityConfig,
   config: OperatorConfig,
+  keep: Keep,
   { clock, log }: Context,
 ): Promise<Authority> {
-  if (authority.kind === 'internal') return openInternalAuthority(authority.name, config.state, clock)
+  if (authority.kind === 'internal') return openInternalAuthority(authority.name, keep, clock)
   const { dnsUpdate, hook } = config.zone
   return acmeAuthority({
     id: authority.name,
@@ -142,7 +153,7 @@ async function openAuthority(
     ...(authority.profile === undefined ? {} : { profile: authority.profile }),
     requestDates: authority.requestDates,
     dns: hook === undefined ? dnsUpdater({ ...dnsUpdate!, zone: config.zone.name, clock }) : challengeHook(hook),
-    stateDir: config.state,
+    keep,
     transport: createHttpTransport({
       ...(authority.trust ? { ca: authority.trust } : {}),
       userAgent: 'hearth-operator',

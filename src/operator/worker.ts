@@ -31,7 +31,7 @@ export function createWorker(options: {
   const keepLease = async (job: string, done: AbortSignal): Promise<void> => {
     while (!done.aborted) {
       await clock.sleep(EXTEND_EVERY_MS, done).catch(() => {})
-      if (!done.aborted) await jobs.extend(job, clock.nowMs() + LEASE_MS).catch(() => {})
+      if (!done.aborted) await jobs.extend(job, clock.nowMs(), LEASE_MS).catch(() => {})
     }
   }
   return {

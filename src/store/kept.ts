@@ -1,20 +1,31 @@
+import { join } from 'node:path'
 import { Fault } from '../core/fault.ts'
 import { readFileIfThere, writeFileAtomic } from './file.ts'
 
 /**
- * What a file holds that is made at first use and kept for ever: account keys, a CA. `read` throws when the text is not
- * what was made; its reason may quote a key, so that only the file is named.
+ * Finds what is made at first use and kept for ever under this name (account keys, a CA), or makes it. `read` throws when
+ * the text is not what was made; its reason may quote a key, so that only the place is named.
  */
+export type Keep = <T>(name: string, read: (text: string) => T, make: () => Promise<string>) => Promise<T>
+
+/** A file for each name. */
+export function keptIn(directory: string): Keep {
+  return (name, read, make) => kept(join(directory, name), read, make)
+}
+
+/** One file. */
 export async function kept<T>(path: string, read: (text: string) => T, make: () => Promise<string>): Promise<T> {
   const bytes = await readFileIfThere(path)
-  if (bytes) {
-    try {
-      return read(bytes.toString())
-    } catch {
-      throw new Fault('STATE_DAMAGED', `${path} is damaged`, { path })
-    }
-  }
+  if (bytes) return readKept(bytes.toString(), read, path)
   const made = await make()
   await writeFileAtomic(path, made)
   return read(made)
+}
+
+export function readKept<T>(text: string, read: (text: string) => T, place: string): T {
+  try {
+    return read(text)
+  } catch {
+    throw new Fault('STATE_DAMAGED', `${place} is damaged`, { path: place })
+  }
 }

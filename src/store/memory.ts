@@ -1,5 +1,5 @@
 import { deepFreeze } from '../core/freeze.ts'
-import type { Jobs, Stored, Table } from '../core/table.ts'
+import { type Jobs, REMOVED_AT_ONCE_MAX, type Stored, type Table } from '../core/table.ts'
 import { inOrderOfId, matches, rowText } from './row.ts'
 
 /** A Table that ends with the process: tests, and state that is cheap to make again. */
@@ -42,6 +42,15 @@ export function tableOver<T>(rows: Map<string, Stored<T>>, save: SaveRow): Table
         await save(seen.id, 'remove')
         return rows.delete(seen.id)
       }),
+    removeUpTo: (last) =>
+      oneAtATime(async () => {
+        const ids = [...rows.keys()].filter((id) => id <= last).sort()
+        for (const id of ids.slice(0, REMOVED_AT_ONCE_MAX)) {
+          await save(id, 'remove')
+          rows.delete(id)
+        }
+        return Math.min(ids.length, REMOVED_AT_ONCE_MAX)
+      }),
     async list({ where = {}, after, limit }) {
       const found = [...rows.values()].filter(
         ({ id, row }) => (after === undefined || id > after) && matches(row, where),
@@ -72,9 +81,9 @@ export function memoryJobs(): Jobs {
       for (const [, job] of taken) Object.assign(job, { leaseUntilMs: nowMs + leaseMs, again: false })
       return taken.map(([id]) => id)
     },
-    async extend(id, leaseUntilMs) {
+    async extend(id, nowMs, leaseMs) {
       const job = jobs.get(id)
-      if (job && job.leaseUntilMs > 0) job.leaseUntilMs = leaseUntilMs
+      if (job && job.leaseUntilMs > 0) job.leaseUntilMs = nowMs + leaseMs
     },
     async finish(id, nextDueMs) {
       const job = jobs.get(id)

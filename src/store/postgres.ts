@@ -1,25 +1,35 @@
 import { join } from 'node:path'
-import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { Pool } from 'pg'
 import { Fault } from '../core/fault.ts'
-import { deepFreeze } from '../core/freeze.ts'
-import type { Jobs, Stored, Table } from '../core/table.ts'
+import type { Jobs, Table } from '../core/table.ts'
 import { lockDirectory } from './file.ts'
+import type { Keep } from './kept.ts'
 import { MIGRATIONS } from './migrations/all.ts'
-import { rowText, storableText } from './row.ts'
+import { jobsIn } from './postgres-jobs.ts'
+import { tableIn } from './postgres-table.ts'
+import { keptInTable, type SecretRow, secretIn } from './secrets.ts'
+import type { Ask } from './statement.ts'
 
 /** Tables and jobs in PostgreSQL, on a server or embedded: one code path for both. */
 
 export interface Store {
   table<T>(name: string): Table<T>
   jobs(name?: string): Jobs
+  /** Other instances may be on it too: what all must have alike (a CA, account keys) is kept in here. */
+  readonly isShared: boolean
+  readonly keep: Keep
+  /** 32 random bytes under this name, made once and the same at all instances. */
+  secret(name: string): Promise<Buffer>
   close(): Promise<void>
 }
 
-interface Database {
-  hearth_row: { kind: string; id: string; version: string; row: unknown }
-  hearth_job: { queue: string; id: string; due_ms: string; lease_until_ms: string; again: boolean }
+export interface StoreOptions {
+  /** Encrypts what `keep` and `secret` write: STORE_KEY_BYTES of them. */
+  readonly key?: Uint8Array
+  /** What leases of jobs are measured by: the server's clock unless the store is embedded. Tests have times of their own. */
+  readonly leaseClock?: 'server' | 'given'
 }
 
 /** A statement of ours takes milliseconds; whoever waits longer should try again later. */
@@ -29,25 +39,40 @@ const CONNECT_MS_MAX = 5_000
 const CONNECTIONS_MAX = 8
 
 /** `pglite:DIRECTORY` (one process) or `postgres://...` (any number). Brings the tables up to date. */
-export async function openStore(url: string): Promise<Store> {
-  const connections = url.startsWith(PGLITE) ? await openEmbedded(url.slice(PGLITE.length)) : connectionsTo(url)
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: connections.pool }) })
-  const asked: Ask = async (query) => {
+export async function openStore(url: string, options: StoreOptions = {}): Promise<Store> {
+  const isShared = !url.startsWith(PGLITE)
+  const connections = isShared ? connectionsTo(url) : await openEmbedded(url.slice(PGLITE.length))
+  const { pool, place } = connections
+  const named = async <R>(work: () => Promise<R>): Promise<R> => {
     try {
-      return await query(db)
+      return await work()
     } catch (error) {
-      throw faultOf(error, connections.place)
+      throw faultOf(error, place)
     }
   }
+  const ask: Ask = <R extends object>({ name, text, values }: Parameters<Ask>[0]) =>
+    named(async () => {
+      const { rows, rowCount } = await pool.query<R>({
+        text,
+        values: [...values],
+        ...(name === undefined ? {} : { name }),
+      })
+      return { rows, count: rowCount ?? 0 }
+    })
   try {
-    await asked(migrate)
+    await named(() => migrate(pool))
   } catch (error) {
     await connections.close()
     throw error
   }
+  const keep = keptInTable(tableIn<SecretRow>(ask, 'secret'), options.key)
+  const leaseClock = options.leaseClock ?? (isShared ? 'server' : 'given')
   return {
-    table: (name) => tableIn(asked, name),
-    jobs: (name = 'jobs') => jobsIn(asked, name),
+    table: (name) => tableIn(ask, name),
+    jobs: (name = 'jobs') => jobsIn(ask, name, leaseClock),
+    isShared,
+    keep,
+    secret: (name) => secretIn(keep, name),
     close: () => connections.close(),
   }
 }
@@ -110,188 +135,14 @@ async function openEmbedded(directory: string): Promise<Connections> {
 }
 
 /** Under an advisory lock, so any number of instances may start at once. */
-async function migrate(db: Kysely<Database>): Promise<void> {
+async function migrate(pool: Pool): Promise<void> {
   const { error } = await new Migrator({
-    db,
+    db: new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }),
     provider: { getMigrations: async () => MIGRATIONS },
     migrationTableName: 'hearth_migration',
     migrationLockTableName: 'hearth_migration_lock',
   }).migrateToLatest()
   if (error !== undefined) throw error
-}
-
-type Ask = <R>(query: (db: Kysely<Database>) => Promise<R>) => Promise<R>
-
-function tableIn<T>(ask: Ask, kind: string): Table<T> {
-  // Numbers beyond 2^53 come as text; no version gets there.
-  const stored = (id: string, version: string, row: T): Stored<T> => deepFreeze({ id, version: Number(version), row })
-  const written = (id: string, version: string | undefined, text: string): Stored<T> | undefined =>
-    version === undefined ? undefined : stored(id, version, JSON.parse(text))
-  return {
-    async find(id) {
-      const found = await ask((db) =>
-        db
-          .selectFrom('hearth_row')
-          .select(['version', 'row'])
-          .$castTo<{ version: string; row: T }>()
-          .where('kind', '=', kind)
-          .where('id', '=', storableText(id))
-          .executeTakeFirst(),
-      )
-      return found && stored(id, found.version, found.row)
-    },
-    async insert(id, row) {
-      const text = rowText(row)
-      const inserted = await ask((db) =>
-        db
-          .insertInto('hearth_row')
-          .values({ kind, id: storableText(id), version: NEXT_VERSION, row: jsonb(text) })
-          .onConflict((conflict) => conflict.doNothing())
-          .returning('version')
-          .executeTakeFirst(),
-      )
-      return written(id, inserted?.version, text)
-    },
-    async replace(seen, next) {
-      const text = rowText(next)
-      const updated = await ask((db) =>
-        db
-          .updateTable('hearth_row')
-          .set({ version: NEXT_VERSION, row: jsonb(text) })
-          .where('kind', '=', kind)
-          .where('id', '=', storableText(seen.id))
-          .where('version', '=', String(seen.version))
-          .returning('version')
-          .executeTakeFirst(),
-      )
-      return written(seen.id, updated?.version, text)
-    },
-    async remove(seen) {
-      const { numDeletedRows } = await ask((db) =>
-        db
-          .deleteFrom('hearth_row')
-          .where('kind', '=', kind)
-          .where('id', '=', storableText(seen.id))
-          .where('version', '=', String(seen.version))
-          .executeTakeFirst(),
-      )
-      return numDeletedRows === 1n
-    },
-    async list({ where = {}, after, limit }) {
-      const rows = await ask((db) => {
-        let query = db.selectFrom('hearth_row').select(['id', 'version', 'row']).where('kind', '=', kind)
-        if (after !== undefined) query = query.where('id', '>', storableText(after))
-        // The name as a literal, because an expression index is found by its text.
-        for (const [name, value] of Object.entries(where))
-          query = query.where(sql<boolean>`row -> ${sql.lit(name)} = to_jsonb(${storableText(value)}::text)`)
-        return query.orderBy('id').limit(limit).$castTo<{ id: string; version: string; row: T }>().execute()
-      })
-      return rows.map(({ id, version, row }) => stored(id, version, row))
-    },
-  }
-}
-
-const NEXT_VERSION = sql<string>`nextval('hearth_version')`
-
-function jsonb(text: string): RawBuilder<unknown> {
-  return sql`${text}::jsonb`
-}
-
-function jobsIn(ask: Ask, queue: string): Jobs {
-  return {
-    async put(job, dueMs) {
-      await ask((db) =>
-        db
-          .insertInto('hearth_job')
-          .values({ queue, id: job, due_ms: whole(dueMs), lease_until_ms: '0', again: false })
-          .onConflict((conflict) =>
-            conflict.columns(['queue', 'id']).doUpdateSet({
-              due_ms: sql`excluded.due_ms`,
-              // Put again after it was taken: the worker's `finish` must not end it.
-              again: sql`hearth_job.lease_until_ms > 0`,
-            }),
-          )
-          .execute(),
-      )
-    },
-    async take(nowMs, leaseMs, limit) {
-      const now = whole(nowMs)
-      const taken = await ask((db) =>
-        db
-          .with('due', (due) =>
-            due
-              .selectFrom('hearth_job')
-              .select('id')
-              .where('queue', '=', queue)
-              .where('due_ms', '<=', now)
-              .where('lease_until_ms', '<=', now)
-              .orderBy('due_ms')
-              .limit(limit)
-              .forUpdate()
-              .skipLocked(),
-          )
-          .updateTable('hearth_job')
-          .from('due')
-          .set({ lease_until_ms: whole(nowMs + leaseMs), again: false })
-          .where('hearth_job.queue', '=', queue)
-          .whereRef('hearth_job.id', '=', 'due.id')
-          .returning(['hearth_job.id', 'due_ms'])
-          .execute(),
-      )
-      return taken.sort((a, b) => Number(a.due_ms) - Number(b.due_ms)).map(({ id }) => id)
-    },
-    async extend(job, leaseUntilMs) {
-      await ask((db) =>
-        db
-          .updateTable('hearth_job')
-          .set({ lease_until_ms: whole(leaseUntilMs) })
-          .where('queue', '=', queue)
-          .where('id', '=', job)
-          .where('lease_until_ms', '>', '0')
-          .execute(),
-      )
-    },
-    async finish(job, nextDueMs) {
-      if (nextDueMs === undefined) await ask((db) => endJob(db, queue, job))
-      else await ask((db) => postponeJob(db, queue, job, nextDueMs))
-    },
-  }
-}
-
-/** bigint travels as text. */
-function whole(ms: number): string {
-  return String(Math.trunc(ms))
-}
-
-async function endJob(db: Kysely<Database>, queue: string, job: string): Promise<void> {
-  const { numDeletedRows } = await db
-    .deleteFrom('hearth_job')
-    .where('queue', '=', queue)
-    .where('id', '=', job)
-    .where('again', '=', false)
-    .executeTakeFirst()
-  if (numDeletedRows === 1n) return
-  await db
-    .updateTable('hearth_job')
-    .set({ lease_until_ms: '0', again: false })
-    .where('queue', '=', queue)
-    .where('id', '=', job)
-    .where('again', '=', true)
-    .execute()
-}
-
-async function postponeJob(db: Kysely<Database>, queue: string, job: string, dueMs: number): Promise<void> {
-  await db
-    .insertInto('hearth_job')
-    .values({ queue, id: job, due_ms: whole(dueMs), lease_until_ms: '0', again: false })
-    .onConflict((conflict) =>
-      conflict.columns(['queue', 'id']).doUpdateSet({
-        due_ms: sql`case when hearth_job.again then least(hearth_job.due_ms, excluded.due_ms) else excluded.due_ms end`,
-        lease_until_ms: '0',
-        again: false,
-      }),
-    )
-    .execute()
 }
 
 /** Conditions of the server and the network (classes of Appendix A of its manual); the rest are bugs of ours. */

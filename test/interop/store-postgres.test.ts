@@ -93,7 +93,7 @@ beforeAll(async () => {
   port = await freePort()
   await start()
   await ask('create database rows')
-  store = await openStore(urlOf('rows'))
+  store = await openStore(urlOf('rows'), { leaseClock: 'given' })
 })
 
 afterAll(async () => {
@@ -132,7 +132,7 @@ it('finds the rows of one account by index among many', async () => {
 })
 
 it('shares jobs between instances', async () => {
-  const other = await openStore(urlOf('rows'))
+  const other = await openStore(urlOf('rows'), { leaseClock: 'given' })
   const queues = [store.jobs('shared'), other.jobs('shared')]
   for (let n = 0; n < 60; n++) await queues[n % 2]!.put(`job-${n}`, 0)
   const taken: string[] = []

@@ -33,11 +33,11 @@ export function jobsContract(open: () => Promise<Jobs>): void {
     const jobs = await open()
     await jobs.put('a', 0)
     await jobs.take(0, LEASE_MS, 1)
-    await jobs.extend('a', 150)
+    await jobs.extend('a', 50, LEASE_MS)
     expect(await jobs.take(149, LEASE_MS, 1)).toEqual([])
     expect(await jobs.take(150, LEASE_MS, 1)).toEqual(['a'])
     await jobs.finish('a', 200)
-    await jobs.extend('a', 999)
+    await jobs.extend('a', 899, LEASE_MS)
     expect(await jobs.take(200, LEASE_MS, 1)).toEqual(['a'])
   })
 

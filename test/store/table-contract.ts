@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Stored, Table } from '../../src/core/table.ts'
+import { REMOVED_AT_ONCE_MAX, type Stored, type Table } from '../../src/core/table.ts'
 
 export interface Sample {
   readonly owner: string
@@ -131,6 +131,26 @@ export function tableContract(open: () => Promise<Table<Sample>>): void {
       }
       await Promise.all(Array.from({ length: 20 }, increment))
       expect((await table.find('counter'))?.row.count).toBe(20)
+    })
+  })
+
+  describe('removeUpTo', () => {
+    it('removes the rows up to an id, and no others', async () => {
+      const table = await filled(['c', 'a', 'B', 'd', '10', '9'])
+      expect(await table.removeUpTo('b')).toBe(4)
+      expect(idsOf(await table.list({ limit: 10 }))).toEqual(['c', 'd'])
+      expect(await table.removeUpTo('b')).toBe(0)
+      expect(await table.removeUpTo('c')).toBe(1)
+      expect(await table.find('c')).toBeUndefined()
+    })
+
+    it('removes a bounded batch, the first ones first', async () => {
+      const table = await open()
+      const ids = Array.from({ length: REMOVED_AT_ONCE_MAX + 5 }, (_, n) => `id-${String(n).padStart(6, '0')}`)
+      for (const id of ids) await table.insert(id, { owner: 'all', count: 0 })
+      expect(await table.removeUpTo('id-9')).toBe(REMOVED_AT_ONCE_MAX)
+      expect(idsOf(await table.list({ limit: 10 }))).toEqual(ids.slice(-5))
+      expect(await table.removeUpTo('id-9')).toBe(5)
     })
   })
 

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { AcmeTransport } from '../../acme/client/exchange.ts'
 import { type DnsChallenges, obtainWithDns01 } from '../../acme/client/obtain.ts'
 import { openAcme } from '../../acme/client/plumbing.ts'
@@ -6,7 +5,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import { fromPem } from '../../pki/certificate.ts'
 import { checkedKey, generateKey } from '../../pki/key.ts'
-import { kept } from '../../store/kept.ts'
+import type { Keep } from '../../store/kept.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 
 export interface AcmeAuthorityOptions {
@@ -17,7 +16,8 @@ export interface AcmeAuthorityOptions {
   /** Ask for the dates of RFC 8739 §3.5 (RFC 8555 §7.4 `notAfter`); most public CAs refuse such orders. */
   readonly requestDates: boolean
   readonly dns: DnsChallenges
-  readonly stateDir: string
+  /** Holds the account key. */
+  readonly keep: Keep
   readonly transport: AcmeTransport
   readonly clock: Clock
   readonly log: Log
@@ -31,7 +31,7 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
     async issue(wish, { signal }) {
       const client = await openAcme({
         directoryUrl: options.directoryUrl,
-        accountKeyPem: await kept(join(options.stateDir, `authority-${id}.key`), checkedKey, () => generateKey('p256')),
+        accountKeyPem: await options.keep(`authority-${id}.key`, checkedKey, () => generateKey('p256')),
         ...(options.externalAccount ? { externalAccount: options.externalAccount } : {}),
         transport: options.transport,
         userAgent: 'hearth-operator',

@@ -1,10 +1,9 @@
-import { join } from 'node:path'
 import type { Clock } from '../../core/clock.ts'
 import { fromPem, toPem } from '../../pki/certificate.ts'
 import { parseCsr } from '../../pki/csr.ts'
 import { checkedKey, generateKey, spkiOf } from '../../pki/key.ts'
 import { createIntermediate, createRoot, type LeafRequest, signLeaf } from '../../pki/sign.ts'
-import { kept } from '../../store/kept.ts'
+import type { Keep } from '../../store/kept.ts'
 import type { Authority } from './authority.ts'
 
 const DAY_MS = 86_400_000
@@ -19,7 +18,7 @@ interface CaFile {
   readonly intermediateCertificate: string
 }
 
-/** An issuing CA of our own, kept in one file. */
+/** An issuing CA of our own, made once and kept. */
 export interface IssuingCa {
   readonly rootPem: string
   /** The chain, leaf first, root left out. */
@@ -27,8 +26,8 @@ export interface IssuingCa {
 }
 
 /** The kind `internal`: for demos, tests and closed networks, because clients have to be given its root. */
-export async function openInternalAuthority(id: string, stateDir: string, clock: Clock): Promise<Authority> {
-  const ca = await openIssuingCa(id, stateDir, clock)
+export async function openInternalAuthority(id: string, keep: Keep, clock: Clock): Promise<Authority> {
+  const ca = await openIssuingCa(id, keep, clock)
   return {
     id,
     rootPem: ca.rootPem,
@@ -38,9 +37,8 @@ export async function openInternalAuthority(id: string, stateDir: string, clock:
 }
 
 /** Made at first use. The root key signs the intermediate and is then forgotten. */
-export async function openIssuingCa(id: string, stateDir: string, clock: Clock): Promise<IssuingCa> {
-  const path = join(stateDir, `authority-${id}.json`)
-  return kept(path, readCa, async () => JSON.stringify(await makeCa(id, clock.nowMs())))
+export async function openIssuingCa(id: string, keep: Keep, clock: Clock): Promise<IssuingCa> {
+  return keep(`authority-${id}.json`, readCa, async () => JSON.stringify(await makeCa(id, clock.nowMs())))
 }
 
 function readCa(text: string): IssuingCa {

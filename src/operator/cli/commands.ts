@@ -16,15 +16,30 @@ import {
 import { loadOperatorConfig, type OperatorConfig } from '../config.ts'
 import type { DeviceRow, NewDevice } from '../delegation/devices.ts'
 import { openRegistry, runOperator } from '../main.ts'
+import { ROLES } from '../roles.ts'
 
 const CONFIG_FILE = 'hearth-operator.yaml'
 const CONFIG = configOption(CONFIG_FILE)
 const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
 const COUNT_MAX = 1000
+const DAEMON = daemonVerbs({ configFile: CONFIG_FILE, load: loadOperatorConfig, run: runOperator })
 
 /** The verbs of `hearth-operator`. */
 export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
-  ...daemonVerbs({ configFile: CONFIG_FILE, load: loadOperatorConfig, run: runOperator }),
+  ...DAEMON,
+  run: {
+    ...DAEMON.run,
+    usage: `${DAEMON.run.usage} [--role ROLE,ROLE]`,
+    options: {
+      ...DAEMON.run.options,
+      role: { type: 'string', value: 'ROLE,ROLE', help: `what this instance does: ${ROLES.join(', ')} (default all)` },
+    },
+    run: ({ values: { role, set = [], ...values }, ...input }) =>
+      DAEMON.run.run({
+        ...input,
+        values: { ...values, set: role === undefined ? set : [...(set as string[]), `roles=[${String(role)}]`] },
+      }),
+  },
   status: {
     usage: '[--config FILE] [--json]',
     summary: 'show what the running service offers',
@@ -110,7 +125,7 @@ async function operate<T>(input: Input, operation: Exclude<OperationName, 'statu
     if (!(error instanceof Fault) || error.code !== 'NOT_RUNNING') throw error
   }
   const lock = await lockDirectory(config.state)
-  const store = await openStore(config.store)
+  const store = await openStore(config.store, config.storeKey ? { key: config.storeKey } : {})
   try {
     const registry = openRegistry(config, store.table<DeviceRow>('device'), systemClock)
     const operations: Operations = createOperations({ registry, authorities: [], baseUrl: config.baseUrl })

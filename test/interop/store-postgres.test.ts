@@ -7,10 +7,13 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '../../src/core/fault.ts'
+import type { Jobs } from '../../src/core/table.ts'
 import { listenOn } from '../../src/net/bind.ts'
+import { MIGRATIONS } from '../../src/store/migrations/all.ts'
 import { openStore, type Store } from '../../src/store/postgres.ts'
 import { jobsContract } from '../store/jobs-contract.ts'
 import { tableContract } from '../store/table-contract.ts'
+import { eventually } from './support/daemon.ts'
 
 // Debian's PostgreSQL, in a directory of its own. It refuses to run as root, so it then runs as its usual user.
 const PROGRAMS = '/usr/lib/postgresql/15/bin'
@@ -111,24 +114,29 @@ it('lets many instances start at once on an empty database', async () => {
   const inserts = stores.map((each) => each.table<object>('kind').insert('one', {}))
   expect((await Promise.all(inserts)).filter(Boolean)).toHaveLength(1)
   await Promise.all(stores.map((each) => each.close()))
-  expect(await ask('select name from hearth_migration', 'fresh')).toEqual([{ name: '0001-rows-and-jobs' }])
+  expect(await ask('select name from hearth_migration', 'fresh')).toEqual(
+    Object.keys(MIGRATIONS).map((name) => ({ name })),
+  )
 })
 
-it('finds the rows of one account by index among many', async () => {
-  await ask(
-    `insert into hearth_row select 'order', 'o' || n, n, jsonb_build_object('account', 'a' || n % 1000, 'n', n)
-     from generate_series(1, 50000) n; analyze hearth_row`,
-    'rows',
-  )
-  const [first] = await store.table('order').list({ where: { account: 'a7' }, after: 'o2', limit: 10 })
-  expect(first?.row).toMatchObject({ account: 'a7' })
-  const plan = await ask(
-    `explain select id, version, row from hearth_row where kind = 'order' and id > 'o2'
-     and row -> 'account' = to_jsonb('a7'::text) order by id limit 10`,
-    'rows',
-  )
-  expect(JSON.stringify(plan)).toContain('Index Scan using hearth_row_by_account')
-  expect(JSON.stringify(plan)).not.toContain('Sort')
+it('hands no job to two instances whose clocks differ, and gives one back when its lease is over', async () => {
+  const HOUR_MS = 3_600_000
+  const stores = await Promise.all([openStore(urlOf('rows')), openStore(urlOf('rows'))])
+  const [late, early] = stores.map((each) => each.jobs('skewed')) as [Jobs, Jobs]
+  await late.put('job', 0)
+  expect(await late.take(Date.now() - HOUR_MS, 2_000, 1)).toEqual(['job'])
+  expect(await early.take(Date.now() + HOUR_MS, 2_000, 1)).toEqual([])
+  await late.extend('job', Date.now() - HOUR_MS, 300)
+  expect(await early.take(Date.now() + HOUR_MS, 2_000, 1)).toEqual([])
+  await eventually(async () => expect(await early.take(Date.now() + HOUR_MS, 60_000, 1)).toEqual(['job']))
+  await Promise.all(stores.map((each) => each.close()))
+})
+
+it('gives every instance the same secrets', async () => {
+  const stores = await Promise.all(Array.from({ length: 6 }, () => openStore(urlOf('rows'))))
+  const secrets = await Promise.all(stores.map((each) => each.secret('shared')))
+  expect(new Set(secrets.map((secret) => secret.toString('hex'))).size).toBe(1)
+  await Promise.all(stores.map((each) => each.close()))
 })
 
 it('shares jobs between instances', async () => {

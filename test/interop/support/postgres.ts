@@ -12,7 +12,8 @@ const USER = 'hearth'
 export interface Postgres {
   readonly password: string
   readonly url: string
-  start(): Promise<Daemon>
+  /** `settings`: of the server, `name=value`. */
+  start(...settings: readonly string[]): Promise<Daemon>
 }
 
 /** A real PostgreSQL with an empty database. It refuses to run as root, so it then runs as its usual user. */
@@ -46,8 +47,9 @@ export async function postgresIn(scene: Scene): Promise<Postgres> {
   return {
     password,
     url: `postgres://${USER}:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
-    async start() {
-      const daemon = startDaemon(join(programs, 'postgres'), [...options, '-c', 'fsync=off'], {
+    async start(...settings) {
+      const more = ['fsync=off', ...settings].flatMap((setting) => ['-c', setting])
+      const daemon = startDaemon(join(programs, 'postgres'), [...options, ...more], {
         ...identity,
         cwd: home,
       })

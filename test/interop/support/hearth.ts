@@ -33,8 +33,9 @@ export interface OperatorProgram {
   readonly directoryUrl: string
   /** PEM file: the root of its API. */
   readonly root: string
+  readonly port: number
   /** Resolves when it answers. */
-  start(): Promise<Daemon>
+  start(...args: readonly string[]): Promise<Daemon>
   addDevice(): Promise<NewDevice>
 }
 
@@ -44,7 +45,8 @@ export async function operatorIn(
   name: string,
   more: Readonly<Record<string, unknown>>,
 ): Promise<OperatorProgram> {
-  const address = `127.0.0.1:${await freePort()}`
+  const port = await freePort()
+  const address = `127.0.0.1:${port}`
   const state = scene.path(name, 'state')
   const settings = await scene.settings(`${name}/hearth-operator.yaml`, {
     state,
@@ -60,8 +62,9 @@ export async function operatorIn(
     state,
     directoryUrl: `https://${address}/directory`,
     root: join(state, 'root.pem'),
-    async start() {
-      const daemon = startProgram('operator', ['run', '--config', settings])
+    port,
+    async start(...args) {
+      const daemon = startProgram('operator', ['run', '--config', settings, ...args])
       await daemon.until(() => askOperation(socket, 'status'), START_MS_MAX)
       return daemon
     },

@@ -58,7 +58,7 @@ export function detailTable({ samples, names, unitOf }) {
   return table(head, lines)
 }
 
-function median(taken, key) {
+export function median(taken, key) {
   const sorted = taken.map((sample) => sample[key]).sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
@@ -68,7 +68,7 @@ function rounded(value) {
   return value === null ? null : Number(value.toPrecision(3))
 }
 
-function table(head, lines) {
+export function table(head, lines) {
   const cells = [head, ...lines].map((line) => head.map((_, column) => String(line[column] ?? '-')))
   const widths = head.map((_, column) => Math.max(...cells.map((line) => line[column].length)))
   const isNumber = (cell) => /^[\d.]+$/.test(cell)

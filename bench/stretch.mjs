@@ -1,5 +1,5 @@
 // One measured stretch of load, in the generator's process: warm up, count, read the server's CPU, print one JSON line.
-import { writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { cpuUs } from './cost.mjs'
 
 const WARM_UP_MS = 500
@@ -16,7 +16,13 @@ const LATENCY_US_MAX = 1_000_000
  */
 
 /** What a generator is told: the server's port and pid, for how long, and what its kind of load needs. */
-export const job = JSON.parse(process.argv[2] ?? '{}')
+export const job = readJob()
+
+/** On the command line, or `@FILE`. */
+function readJob() {
+  const [, , given = '{}'] = process.argv
+  return JSON.parse(given.startsWith('@') ? readFileSync(given.slice(1), 'utf8') : given)
+}
 
 export class Latencies {
   #counts = new Uint32Array(LATENCY_US_MAX + 1)

@@ -4,9 +4,9 @@ import { Agent, request } from 'node:https'
 
 /** Longer than any server here needs for one request. */
 const REQUEST_MS_MAX = 30_000
-const POLL_MS = 20
+const POLL_MS = 50
 /** Polls of one order before it counts as lost. */
-const POLLS_MAX = 1_500
+const POLLS_MAX = 600
 const BAD_NONCES_MAX = 20
 
 /** One kept connection for each client, as a router has. */

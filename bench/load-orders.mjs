@@ -8,7 +8,7 @@ import { job } from './stretch.mjs'
 const RENEWS_FOR_MS = 30 * 86_400_000
 const LIFETIME_S = 7 * 86_400
 /** First orders load code and fill pools; they do not count. */
-const WARM_UP = 20
+const WARM_UP = 100
 
 /** `job.pids`: what the cost is read of, by name. */
 const directory = await directoryOf(job.directory)

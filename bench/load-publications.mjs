@@ -6,7 +6,10 @@ import { fail, job, Stretch } from './stretch.mjs'
 const CONNECTIONS = 16
 const HEAD_END = '\r\n\r\n'
 
-const requests = await Promise.all(job.urls.map(requestOf))
+const requests = []
+// A server may admit only so many connections of one client.
+for (let at = 0; at < job.urls.length; at += CONNECTIONS)
+  requests.push(...(await Promise.all(job.urls.slice(at, at + CONNECTIONS).map(requestOf))))
 const stretch = new Stretch()
 let next = 0
 for (let n = 0; n < CONNECTIONS; n++) open()

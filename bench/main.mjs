@@ -81,7 +81,7 @@ function argumentsOf(argv) {
 
 function operatorArgumentsOf(args) {
   const options = {
-    orders: { type: 'string', default: '300' },
+    orders: { type: 'string', default: '400' },
     store: { type: 'string', default: 'embedded,postgres' },
     devices: { type: 'string', default: '0' },
     seconds: { type: 'string', default: '3' },
@@ -94,7 +94,8 @@ function operatorArgumentsOf(args) {
       Number(values[key]),
     )
     const stores = values.store.split(',')
-    if (!(orders >= 50) || !(devices >= 0) || !(seconds > 0) || !(rounds >= 1)) return `--orders: at least 50\n${USAGE}`
+    if (!(orders >= 150) || !(devices >= 0) || !(seconds > 0) || !(rounds >= 1))
+      return `--orders: at least 150\n${USAGE}`
     if (!stores.every((store) => ['embedded', 'postgres'].includes(store))) return USAGE
     return { orders, devices, seconds, rounds, stores, ...(values.json ? { json: values.json } : {}) }
   } catch (error) {

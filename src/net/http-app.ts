@@ -1,14 +1,13 @@
-import { getRequestListener, type Http2Bindings, type HttpBindings } from '@hono/node-server'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { Hono } from 'hono'
-import { HTTPException } from 'hono/http-exception'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { createLog, explain } from '../core/log.ts'
 import { plainAddress } from './address.ts'
 import type { HttpRequest, HttpResponse, HttpServing } from './http.ts'
 import { joinedHeaders, readBody } from './http-exchange.ts'
 
-type Bindings = HttpBindings | Http2Bindings
-export type Listener = (incoming: Bindings['incoming'], outgoing: Bindings['outgoing']) => void
+type Incoming = IncomingMessage | Http2ServerRequest
+type Outgoing = ServerResponse | Http2ServerResponse
+export type Listener = (incoming: Incoming, outgoing: Outgoing) => void
 
 interface AppServing extends HttpServing {
   readonly bodyBytesMax: number
@@ -16,36 +15,53 @@ interface AppServing extends HttpServing {
   readonly lateMs: number
 }
 
-/** Node's requests to a handler of ours and back. The one file that knows the framework, loaded by the first request. */
+/** Node's requests to a handler of ours and back. */
 export function appListener(serving: AppServing): Listener {
-  const { log } = serving
-  const app = new Hono<{ Bindings: Bindings }>()
-  app.all('*', async ({ env: { incoming, outgoing } }) => {
-    const response = await serving.handler(await readRequest(incoming, serving))
-    if (!outgoing.destroyed) send(outgoing, response, incoming.method === 'HEAD')
-    return RESPONSE_ALREADY_SENT
-  })
-  app.onError((error) => {
-    if (error instanceof HTTPException) return error.getResponse()
-    ;(log ?? createLog('error')).error(explain(error), 'a request failed by a bug of ours')
-    return new Response('internal error\n', { status: 500 })
-  })
-  const listener = getRequestListener((request, bindings) => app.fetch(request, bindings), {
-    overrideGlobalObjects: false,
-  })
-  return (incoming, outgoing) => void listener(incoming, outgoing)
+  return (incoming, outgoing) => void answer(incoming, outgoing, serving)
 }
 
-async function readRequest(incoming: Bindings['incoming'], { bodyBytesMax, lateMs }: AppServing): Promise<HttpRequest> {
+async function answer(incoming: Incoming, outgoing: Outgoing, serving: AppServing): Promise<void> {
+  let response: HttpResponse
+  try {
+    const body = hasBody(incoming) ? await bodyOf(incoming, serving) : NO_BODY
+    response = body instanceof Uint8Array ? await serving.handler(requestOf(incoming, body)) : body
+  } catch (error) {
+    ;(serving.log ?? createLog('error')).error(explain(error), 'a request failed by a bug of ours')
+    response = { status: 500, headers: {}, body: 'internal error\n' }
+  }
+  if (!outgoing.destroyed) send(outgoing, response, incoming.method === 'HEAD')
+}
+
+const NO_BODY = new Uint8Array()
+
+/** RFC 9112 §6.3. An HTTP/2 stream that has ended with its headers says so, others may have one. */
+function hasBody(incoming: Incoming): boolean {
+  const { headers } = incoming
+  if (headers['content-length'] === '0') return false
+  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return true
+  return incoming.httpVersionMajor === 2 && !('stream' in incoming && incoming.stream.endAfterHeaders)
+}
+
+/** The body, or what is answered in its place. */
+async function bodyOf(incoming: Incoming, { bodyBytesMax, lateMs }: AppServing): Promise<Uint8Array | HttpResponse> {
   // Node bounds the time of an HTTP/1.1 request by itself, that of an HTTP/2 stream it does not.
   const late = setTimeout(() => incoming.destroy(new Error('too slow')), lateMs)
-  // A client that goes away while it sends is its own affair: nobody reads the answer.
-  const body = await readBody(incoming, bodyBytesMax)
-    .catch((cause: unknown) => {
-      throw new HTTPException(400, { cause })
-    })
-    .finally(() => clearTimeout(late))
-  if (!body) throw new HTTPException(413, { message: `the body is larger than ${bodyBytesMax} bytes\n` })
+  try {
+    const body = await readBody(incoming, bodyBytesMax)
+    if (body) return body
+    // What is left is thrown away as it comes, so that the client gets as far as reading our answer. In HTTP/2 the window
+    // of the stream stays shut instead.
+    if (incoming.httpVersionMajor === 1) incoming.resume()
+    return { status: 413, headers: {}, body: `the body is larger than ${bodyBytesMax} bytes\n` }
+  } catch {
+    // A client that goes away while it sends is its own affair: nobody reads the answer.
+    return { status: 400, headers: {}, body: '' }
+  } finally {
+    clearTimeout(late)
+  }
+}
+
+function requestOf(incoming: Incoming, body: Uint8Array): HttpRequest {
   const [path = '/', ...query] = (incoming.url ?? '/').split('?')
   return {
     method: incoming.method ?? 'GET',
@@ -57,14 +73,13 @@ async function readRequest(incoming: Bindings['incoming'], { bodyBytesMax, lateM
   }
 }
 
-// Written past the framework, which would join several Link or Set-Cookie values into one line.
-function send(outgoing: Bindings['outgoing'], { status, headers, body }: HttpResponse, isHead: boolean): void {
-  const bytes = Buffer.from(body)
+function send(outgoing: Outgoing, { status, headers, body }: HttpResponse, isHead: boolean): void {
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
   outgoing.statusCode = status
-  for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value)
+  for (const name in headers) outgoing.setHeader(name, headers[name]!)
   // To HEAD the length is that of a GET's body (RFC 9110 §8.6), so none is told where the handler made no body.
-  if ((!isHead || bytes.length > 0) && status !== 204 && status !== 304)
-    outgoing.setHeader('content-length', String(bytes.length))
-  if (isHead) outgoing.end()
-  else outgoing.end(bytes)
+  if ((!isHead || length > 0) && status !== 204 && status !== 304) outgoing.setHeader('content-length', String(length))
+  // As one piece: text leaves together with the head.
+  if (isHead || length === 0) outgoing.end()
+  else outgoing.end(body)
 }

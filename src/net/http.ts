@@ -8,7 +8,7 @@ import { Fault } from '../core/fault.ts'
 import type { Log } from '../core/log.ts'
 import { plainAddress } from './address.ts'
 import { type Endpoint, listenOn } from './bind.ts'
-import type { Listener } from './http-app.ts'
+import { appListener, type Listener } from './http-app.ts'
 import { codeOf, exchange, reasonOfFailure, type TransportResponse } from './http-exchange.ts'
 import { ConnectionLimit } from './limit.ts'
 
@@ -135,21 +135,12 @@ function isServed(path: string): Promise<boolean> {
   })
 }
 
-/** The framework is loaded by the first request: a router whose socket nobody asks does without its 5 MB. */
 function listenerOf(serving: HttpServing): Listener {
-  const loading = (): Promise<Listener> =>
-    import('./http-app.ts').then(({ appListener }) =>
-      appListener({
-        ...serving,
-        bodyBytesMax: serving.bodyBytesMax ?? BODY_BYTES_MAX,
-        lateMs: REQUEST_MS_MAX + BOUNDS_CHECK_MS,
-      }),
-    )
-  let loaded: Promise<Listener> | undefined
-  return (incoming, outgoing) => {
-    loaded ??= loading()
-    void loaded.then((listener) => listener(incoming, outgoing))
-  }
+  return appListener({
+    ...serving,
+    bodyBytesMax: serving.bodyBytesMax ?? BODY_BYTES_MAX,
+    lateMs: REQUEST_MS_MAX + BOUNDS_CHECK_MS,
+  })
 }
 
 const BOUNDS = {

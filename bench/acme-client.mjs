@@ -4,9 +4,10 @@ import { Agent, request } from 'node:https'
 
 /** Longer than any server here needs for one request. */
 const REQUEST_MS_MAX = 30_000
-const POLL_MS = 50
+/** Between the tight loop of a test and the second or more of a router. */
+const POLL_MS = 250
 /** Polls of one order before it counts as lost. */
-const POLLS_MAX = 600
+const POLLS_MAX = 200
 const BAD_NONCES_MAX = 20
 
 /** One kept connection for each client, as a router has. */

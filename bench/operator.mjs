@@ -18,7 +18,7 @@ const ZONE = 'cpe.bench.example'
 const START_MS_MAX = 60_000
 const POLL_MS = 200
 /** Routers that order at the same time. */
-const CLIENTS = 8
+const CLIENTS = 16
 /** One call of `device add` takes no more. */
 const DEVICES_AT_ONCE = 1000
 const ORDER_MS_MAX = 1_000

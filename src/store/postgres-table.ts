@@ -1,5 +1,6 @@
 import { deepFreeze } from '../core/freeze.ts'
 import { type Page, REMOVED_AT_ONCE_MAX, type Stored, type Table } from '../core/table.ts'
+import { inBatches } from './batch.ts'
 import { rowText, storableText } from './row.ts'
 import { type Ask, literal, type Statement } from './statement.ts'
 
@@ -10,7 +11,8 @@ export function tableIn<T>(ask: Ask, kind: string): Table<T> {
     const name = `${verb} ${kind}`
     return (...values) => ({ name, text, values })
   }
-  const find = prepared('find', `select version, row from ${rows} and id = $1`)
+  const find = prepared('find', `select id, version, row from ${rows} and id = $1`)
+  const findAll = prepared('find all', `select id, version, row from ${rows} and id = any ($1::text[])`)
   const insert = prepared(
     'insert',
     `insert into hearth_row (kind, id, version, row) values (${literal(kind)}, $1, ${NEXT_VERSION}, $2::jsonb)
@@ -35,11 +37,13 @@ export function tableIn<T>(ask: Ask, kind: string): Table<T> {
     const [done] = (await ask<{ version: string }>(statement)).rows
     return done && stored(id, done.version, JSON.parse(text))
   }
+  const findOne = inBatches(async (ids) => {
+    const statement = ids.length === 1 ? find(ids[0]!) : findAll(ids)
+    const found = (await ask<{ id: string; version: string; row: T }>(statement)).rows
+    return new Map(found.map(({ id, version, row }) => [id, stored(id, version, row)]))
+  })
   return {
-    async find(id) {
-      const [found] = (await ask<{ version: string; row: T }>(find(storableText(id)))).rows
-      return found && stored(id, found.version, found.row)
-    },
+    find: (id) => findOne(storableText(id)),
     async insert(id, row) {
       const text = rowText(row)
       return written(id, text, insert(storableText(id), text))

@@ -1,7 +1,7 @@
 /** One statement as the wire carries it. Written out as text: building one for each call costs more than running it. */
 export interface Statement {
   readonly text: string
-  readonly values: readonly (string | number)[]
+  readonly values: readonly (string | number | readonly string[])[]
   /** Given: the server keeps the plan under this name. For statements whose best plan does not hang on their values. */
   readonly name?: string
 }

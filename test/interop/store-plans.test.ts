@@ -65,8 +65,10 @@ it.each(['account', 'account-key', 'device', 'order', 'publication', 'other'])(
     const table = store.table<{ readonly n: number }>(kind)
     const plans = await plansOf(async () => {
       for (let n = 1; n <= RUNS; n++) {
-        const seen = (await table.find(`id-${String(n).padStart(6, '0')}`))!
-        expect(await table.replace(seen, { n })).toBeDefined()
+        const [seen] = await Promise.all(
+          [n, n + 1000, n + 2000].map((nth) => table.find(`id-${String(nth).padStart(6, '0')}`)),
+        )
+        expect(await table.replace(seen!, { n })).toBeDefined()
         expect(await table.insert(`new-${n}`, { n })).toBeDefined()
         expect(await table.remove((await table.find(`new-${n}`))!)).toBe(true)
       }

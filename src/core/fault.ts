@@ -46,6 +46,9 @@ export const FAULTS = {
   DNS_UPDATE_REFUSED: 'the name server refused the dynamic update; check the zone, the TSIG key and its policy',
   HOOK_FAILED: 'run the hook command by hand with the arguments in the message and correct it',
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',
+  NOT_FOUND: 'list what there is with the `list` verb of the same kind, for example `hearth-operator device list`',
+  NOT_ALLOWED: 'use a token with the role `operate`',
+  CONFLICT: 'the message says what stands against it; nothing was changed',
   HTTP_UNREACHABLE: 'check that the server is up, and that its address and the trust anchor in the settings are right',
   STORE_UNAVAILABLE: 'check the `store:` setting and that the database is up',
 } as const

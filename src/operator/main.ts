@@ -8,7 +8,7 @@ import { createHttpTransport, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import { openStore } from '../store/postgres.ts'
-import { createOperations } from './admin/operations.ts'
+import { createOperations, socketFace } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
 import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
@@ -96,7 +96,8 @@ export async function runOperator(
     log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
 
     const operations = createOperations({ registry, authorities, baseUrl: config.baseUrl })
-    const admin = await serveOperations(join(config.state, 'admin.sock'), () => operations)
+    const face = socketFace(operations)
+    const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)
     started.push(() => admin.close())
 
     await publisher.resume()

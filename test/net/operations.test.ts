@@ -14,6 +14,7 @@ beforeAll(async () => {
   server = await serveOperations(socket, () => ({
     add: async ({ a, b }: { a: number; b: number }) => a + b,
     refuse: () => Promise.reject(new Fault('DELEGATION_MISSING', 'no such name')),
+    who: async (_input: object, by?: string) => by ?? 'nobody',
     break: () => Promise.reject(new TypeError('x is undefined')),
   }))
 })
@@ -24,6 +25,11 @@ afterAll(async () => {
 
 it('passes input and result as JSON', async () => {
   expect(await askOperation<number>(socket, 'add', { a: 2, b: 3 })).toBe(5)
+})
+
+it('says who asks', async () => {
+  expect(await askOperation(socket, 'who', {}, 'cli root (uid 0)')).toBe('cli root (uid 0)')
+  expect(await askOperation(socket, 'who')).toBe('nobody')
 })
 
 it('throws here the fault that was thrown there', async () => {

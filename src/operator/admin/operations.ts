@@ -1,16 +1,10 @@
+import type { OperationTable as SocketTable } from '../../net/operations.ts'
 import type { DeviceRegistry, NewDevice } from '../delegation/devices.ts'
+import { type OperationTable, operation, perform } from './operation.ts'
 
-/** What people and programs may ask of the operator service. CLI and HTTP are faces of this table. */
-export type Operations = {
-  readonly status: () => Promise<OperatorStatus>
-  readonly 'device-add': (input: { readonly name?: string; readonly count?: number }) => Promise<readonly NewDevice[]>
-  readonly 'device-list': (input: {
-    readonly after?: string
-    readonly limit?: number
-  }) => Promise<readonly DeviceSummary[]>
-}
-export const OPERATION_NAMES = ['status', 'device-add', 'device-list'] as const satisfies readonly (keyof Operations)[]
-export type OperationName = (typeof OPERATION_NAMES)[number]
+/** What people and programs may ask of the operator service. The CLI, the HTTP API and its page are faces of this table. */
+export type Operations = ReturnType<typeof createOperations>
+export type OperationName = keyof Operations
 
 export interface OperatorStatus {
   readonly directory: string
@@ -25,31 +19,64 @@ export interface DeviceSummary {
 }
 
 /** One call adds and lists at most this many: an answer must fit into memory. */
-const PAGE_MAX = 1000
+export const PAGE_MAX = 1000
+/** RFC 1035 §2.3.4, in text. */
+const NAME_CHARS_MAX = 253
 
 export function createOperations(parts: {
   readonly registry: DeviceRegistry
   readonly authorities: readonly { readonly id: string }[]
   readonly baseUrl: string
-}): Operations {
+}) {
   const { registry } = parts
   return {
-    status: async () => ({
-      directory: `${parts.baseUrl}/directory`,
-      authorities: parts.authorities.map(({ id }) => id),
+    status: operation({
+      summary: 'what the running service offers',
+      role: 'read',
+      input: {},
+      run: async (): Promise<OperatorStatus> => ({
+        directory: `${parts.baseUrl}/directory`,
+        authorities: parts.authorities.map(({ id }) => id),
+      }),
     }),
-    async 'device-add'({ name, count = 1 }) {
-      const added: NewDevice[] = []
-      for (let index = 0; index < Math.min(count, PAGE_MAX); index++) added.push(await registry.add(name))
-      return added
-    },
-    async 'device-list'({ after, limit = PAGE_MAX }) {
-      const page = await registry.list({ limit: Math.min(limit, PAGE_MAX), ...(after === undefined ? {} : { after }) })
-      return page.map(({ id, row }) => ({
-        name: id,
-        added: new Date(row.createdMs).toISOString(),
-        enrolled: row.account !== undefined,
-      }))
-    },
-  }
+    'device-add': operation({
+      summary: 'register routers: makes their names and their one-time keys',
+      role: 'operate',
+      input: {
+        name: { type: 'string', description: 'the name to register; random when left out', maxLength: NAME_CHARS_MAX },
+        count: { type: 'integer', description: 'how many, with random names', minimum: 1, maximum: PAGE_MAX },
+      },
+      async run({ name, count = 1 }): Promise<readonly NewDevice[]> {
+        const added: NewDevice[] = []
+        for (let index = 0; index < count; index++) added.push(await registry.add(name))
+        return added
+      },
+    }),
+    'device-list': operation({
+      summary: 'the registered routers, in order of name',
+      role: 'read',
+      input: {
+        after: { type: 'string', description: 'continue after this name', maxLength: NAME_CHARS_MAX },
+        limit: { type: 'integer', description: 'how many at most', minimum: 1, maximum: PAGE_MAX },
+      },
+      async run({ after, limit = PAGE_MAX }): Promise<readonly DeviceSummary[]> {
+        const page = await registry.list({ limit, ...(after === undefined ? {} : { after }) })
+        return page.map(({ id, row }) => ({
+          name: id,
+          added: new Date(row.createdMs).toISOString(),
+          enrolled: row.account !== undefined,
+        }))
+      },
+    }),
+  } satisfies OperationTable
+}
+
+/** The table as the unix socket serves it: whoever can open the socket may do all. */
+export function socketFace(table: OperationTable): SocketTable {
+  return Object.fromEntries(
+    Object.keys(table).map((name) => [
+      name,
+      (input: unknown, by = 'unknown') => perform(table, name, input, { by, role: 'operate' }),
+    ]),
+  )
 }

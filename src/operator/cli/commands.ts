@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../core/clock.ts'
 import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
@@ -6,13 +7,8 @@ import { Fault } from '../../core/fault.ts'
 import { askOperation } from '../../net/operations.ts'
 import { lockDirectory } from '../../store/file.ts'
 import { openStore } from '../../store/postgres.ts'
-import {
-  createOperations,
-  type DeviceSummary,
-  type OperationName,
-  type Operations,
-  type OperatorStatus,
-} from '../admin/operations.ts'
+import { perform } from '../admin/operation.ts'
+import { createOperations, type DeviceSummary, type OperationName, type OperatorStatus } from '../admin/operations.ts'
 import { loadOperatorConfig, type OperatorConfig } from '../config.ts'
 import type { DeviceRow, NewDevice } from '../delegation/devices.ts'
 import { openRegistry, runOperator } from '../main.ts'
@@ -105,7 +101,7 @@ function socketOf(config: OperatorConfig): string {
 async function operate<T>(input: Input, operation: Exclude<OperationName, 'status'>, argument: object): Promise<T> {
   const config = await configOf(input)
   try {
-    return await askOperation<T>(socketOf(config), operation, argument)
+    return await askOperation<T>(socketOf(config), operation, argument, whoAmI())
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'NOT_RUNNING') throw error
   }
@@ -113,10 +109,16 @@ async function operate<T>(input: Input, operation: Exclude<OperationName, 'statu
   const store = await openStore(config.store)
   try {
     const registry = openRegistry(config, store.table<DeviceRow>('device'), systemClock)
-    const operations: Operations = createOperations({ registry, authorities: [], baseUrl: config.baseUrl })
-    return (await operations[operation](argument)) as T
+    const operations = createOperations({ registry, authorities: [], baseUrl: config.baseUrl })
+    return (await perform(operations, operation, argument, { by: whoAmI(), role: 'operate' })) as T
   } finally {
     await store.close()
     await lock.release()
   }
+}
+
+/** For the audit log. */
+function whoAmI(): string {
+  const { username, uid } = userInfo()
+  return `cli ${username} (uid ${uid})`
 }

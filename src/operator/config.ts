@@ -105,6 +105,9 @@ export const OPERATOR_SETTINGS = checked(
         default: 'cpe-*',
       }),
     }),
+    audit: section('the log of every decision', {
+      retention: duration('how long its entries are kept', { default: '1095d', min: '1d', max: '36500d' }),
+    }),
   }),
   ({ authorities, zone }, complain) => {
     const solvers = [zone['dns-update'], zone.hook].filter((solver) => solver !== undefined).length
@@ -144,6 +147,7 @@ export interface OperatorConfig {
     readonly keyTypes: readonly DelegatedKeyType[]
     readonly namePattern: string
   }
+  readonly audit: { readonly retentionMs: number }
 }
 
 export type AuthorityConfig =
@@ -189,6 +193,7 @@ export async function loadOperatorConfig(file: string, overrides: readonly Overr
       keyTypes: settings.delegation['key-types'],
       namePattern: settings.delegation['name-pattern'],
     },
+    audit: { retentionMs: settings.audit.retention },
   }
 }
 

@@ -8,16 +8,16 @@ import { createHttpTransport, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import { openStore } from '../store/postgres.ts'
-import { createOperations, socketFace } from './admin/operations.ts'
+import { socketFace } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
+import { keepTrimmed } from './audit/retention.ts'
 import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
 import { challengeHook, dnsUpdater } from './authority/dns-01.ts'
 import { openInternalAuthority } from './authority/internal.ts'
 import { firstThatIssues } from './authority/pool.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
-import { type DeviceRow, deviceRegistry } from './delegation/devices.ts'
-import { templateFor } from './delegation/template.ts'
+import { openManagement } from './management.ts'
 import { createPublisher, type PublicationRow } from './publisher.ts'
 import { createWorker } from './worker.ts'
 
@@ -42,7 +42,7 @@ export async function runOperator(
     const store = await openStore(config.store)
     started.push(() => store.close())
     const orders = store.table<OrderRow>('order')
-    const registry = openRegistry(config, store.table<DeviceRow>('device'), clock)
+    const { registry, audit, operations } = openManagement(config, store, clock)
 
     const authorities = await Promise.all(
       config.authorities.map((authority) => openAuthority(authority, config, context)),
@@ -95,11 +95,11 @@ export async function runOperator(
     started.push(() => api.close())
     log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
 
-    const operations = createOperations({ registry, authorities, baseUrl: config.baseUrl })
     const face = socketFace(operations)
     const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)
     started.push(() => admin.close())
 
+    void keepTrimmed(audit, config.audit.retentionMs, { clock, log, signal })
     await publisher.resume()
     await worker.run(signal)
   } finally {
@@ -112,21 +112,6 @@ export async function runOperator(
 async function writeRoots(state: string, roots: readonly (string | undefined)[]): Promise<void> {
   const own = new Set(roots.filter((pem) => pem !== undefined))
   if (own.size > 0) await writeFileAtomic(join(state, 'root.pem'), [...own].join(''), { mode: 0o644 })
-}
-
-/** Also for the CLI while the service is down. */
-export function openRegistry(
-  config: OperatorConfig,
-  devices: Parameters<typeof deviceRegistry>[0]['devices'],
-  clock: Clock,
-): ReturnType<typeof deviceRegistry> {
-  return deviceRegistry({
-    devices,
-    zone: config.zone.name,
-    namePattern: config.delegation.namePattern,
-    templateFor: (name) => templateFor(name, config.delegation.keyTypes),
-    clock,
-  })
 }
 
 async function openAuthority(

@@ -40,7 +40,7 @@ export function serveOperations(
 /** An order takes minutes at some CAs, and registering a thousand routers too. */
 const ANSWER_MS_MAX = 600_000
 
-/** Asks a running daemon. Throws what the operation threw there, or Fault NOT_RUNNING. */
+/** Asks a running daemon. Throws what the operation threw there, DAEMON_FAILED for its bugs, or NOT_RUNNING. */
 export async function askOperation<T>(socketPath: string, name: string, input: object = {}, by?: string): Promise<T> {
   const body = new TextEncoder().encode(JSON.stringify(input))
   const response = await requestOverSocket(socketPath, {
@@ -53,7 +53,7 @@ export async function askOperation<T>(socketPath: string, name: string, input: o
   const content = JSON.parse(Buffer.from(response.body).toString()) as { code?: FaultCode; message?: string }
   if (response.status === 200) return content as T
   const message = content.message ?? `the daemon answered with HTTP status ${response.status}`
-  throw new Fault(content.code ?? 'NOT_RUNNING', message)
+  throw new Fault(content.code ?? 'DAEMON_FAILED', message)
 }
 
 function json(status: number, value: unknown): HttpResponse {

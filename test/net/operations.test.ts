@@ -41,6 +41,7 @@ it('throws here the fault that was thrown there', async () => {
 
 it('says so when the daemon has a bug, or does not know the operation', async () => {
   await expect(askOperation(socket, 'break')).rejects.toThrow('break failed by a bug of ours: x is undefined')
+  await expect(askOperation(socket, 'break')).rejects.toMatchObject({ code: 'DAEMON_FAILED' })
   await expect(askOperation(socket, 'constructor')).rejects.toThrow('there is no operation')
 })
 

@@ -7,7 +7,7 @@ import { unwritable } from '../../store/file.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import { type AuditVerdict, verifyAudit } from '../audit/verify.ts'
 import { type Ask, CONFIG_OPTIONS, JSON_OPTION, textOf, withOperations } from './ask.ts'
-import { minute } from './columns.ts'
+import { columns, minute } from './columns.ts'
 
 interface Entry {
   readonly id: string
@@ -27,7 +27,7 @@ export const AUDIT_COMMANDS: Readonly<Record<string, Command>> = {
     options: { ...CONFIG_OPTIONS, since: SINCE },
     run: (input) =>
       withOperations(input, async (ask) => {
-        for await (const page of pages(ask, sinceOf(input))) input.print(page.map(entryLine).join('\n'))
+        for await (const page of pages(ask, sinceOf(input))) input.print(columns(page.map(entryRow)))
         return EXIT.OK
       }),
   },
@@ -87,13 +87,11 @@ function verdictText({ entries, chains, broken, unanchored }: AuditVerdict, isPa
   return `${entries} entries in ${chains} chains fit together${before}`
 }
 
-function entryLine({ row }: Entry): string {
-  const { atMs, event, by, device, devices, order, authority, reason } = row
-  const about =
-    device ?? (devices && (devices.length === 1 ? devices[0]! : `${devices.length} routers, ${devices[0]} …`))
-  return [minute(new Date(atMs).toISOString()), event, about, order, authority, reason, `by ${by}`]
-    .filter((part) => part !== undefined)
-    .join('  ')
+function entryRow({ row }: Entry): readonly string[] {
+  const { atMs, event, by, device, devices, account, order, authority, reason } = row
+  const many = devices && (devices.length === 1 ? devices[0] : `${devices.length} routers from ${devices[0]} on`)
+  const about = [device ?? many ?? account, order, authority, reason].filter((part) => part !== undefined).join(', ')
+  return [minute(new Date(atMs).toISOString()), event, by, about]
 }
 
 /** A date alone is the beginning of that day, UTC. */

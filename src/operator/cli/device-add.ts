@@ -119,7 +119,7 @@ async function checkNames(ask: Ask, { file }: Source, run: string): Promise<void
     if (problems.length >= PROBLEMS_MAX) break
     first += batch.length
   }
-  if (problems.length > 0) throw new Fault('USAGE', `nothing was added\n${problems.join('\n')}`)
+  if (problems.length > 0) throw new Fault('NAMES_REFUSED', `these names cannot be registered:\n${problems.join('\n')}`)
 }
 
 async function addToFiles(
@@ -132,7 +132,10 @@ async function addToFiles(
   const output = await openOutput(out, { format, source: source.id, run: newRun(), service })
   try {
     if (output.done > 0) input.print(`${out} holds ${output.done} of ${source.total} already; going on from there`)
-    await checkNames(ask, source, output.run)
+    await checkNames(ask, source, output.run).catch(async (error: unknown) => {
+      await output.discard()
+      throw error
+    })
     let { done } = output
     for await (const batch of source.batches(done)) {
       if (input.signal.aborted) {

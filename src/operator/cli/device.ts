@@ -16,7 +16,7 @@ export const REASON_OPTION: CommandOption = {
   help: `${REVOCATION_REASON_NAMES.join(', ')} (default cessationOfOperation)`,
 }
 const ONE_WORD = { min: 1, max: 1 } as const
-const ORDERS_SHOWN = 5
+const ORDERS_SHOWN = 20
 
 export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
   'device add': DEVICE_ADD,
@@ -48,7 +48,7 @@ export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
   },
   'device show': {
     usage: 'NAME [--config FILE] [--json]',
-    summary: 'show one router and its last orders',
+    summary: 'show one router and its orders',
     options: { ...CONFIG_OPTIONS, json: JSON_OPTION },
     words: ONE_WORD,
     run: (input) =>
@@ -172,7 +172,7 @@ function deviceText(device: DeviceDetails, orders: readonly OrderSummary[]): str
     'eab kid': device.eabKid,
     directory: device.directory,
   })
-  return orders.length === 0 ? about : `${about}\n\n${orderTable(orders.slice(-ORDERS_SHOWN), undefined)}`
+  return orders.length === 0 ? about : `${about}\n\n${orderTable(orders.slice(0, ORDERS_SHOWN), undefined)}`
 }
 
 export function orderTable(orders: readonly OrderSummary[], next: string | undefined): string {

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import type { CommandOption, Input } from '../../core/command.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Handover } from '../admin/device-operations.ts'
@@ -47,8 +46,7 @@ export async function handOut(
     await output.finish()
     input.print(`the new key of ${made.name} is in ${out} and nowhere else${endOf(made)}`)
   } catch (error) {
-    await rm(`${out}.progress`, { force: true })
-    await rm(out, { force: true, recursive: true })
+    await output.discard()
     throw error
   } finally {
     await output.close()

@@ -31,7 +31,14 @@ export const ORDER_COMMANDS: Readonly<Record<string, Command>> = {
           return { items: orders, ...(last === undefined ? {} : { next: last }) }
         })
         if (input.values.json === true) input.print(JSON.stringify(items, null, 2))
-        else input.print(items.length === 0 ? 'there is no such order' : orderTable(items, next))
+        else
+          input.print(
+            items.length > 0
+              ? orderTable(items, next)
+              : (device ?? status) === undefined
+                ? 'there are no orders yet'
+                : 'there is no such order',
+          )
         return EXIT.OK
       }),
   },

@@ -27,7 +27,7 @@ export interface Additions {
 }
 
 export interface DeviceRegistry extends Ownership {
-  /** Throws USAGE for names that cannot be, CONFLICT for those that are taken; nothing is added then. */
+  /** Throws NAMES_REFUSED for names that cannot be, CONFLICT for those that are taken; nothing is added then. */
   add(additions: Additions): Promise<readonly NewDevice[]>
   /** Problems of names before they are added, by place in the list. */
   check(
@@ -95,7 +95,8 @@ export function deviceRegistry(options: {
 
   const problemOf = async (text: string, origin: string | undefined, anyName: boolean): Promise<string | undefined> => {
     const personal = anyName ? undefined : personalData(text, zone)
-    if (personal !== undefined) return `${personal}; certificates make names public for ever`
+    if (personal !== undefined)
+      return `${personal}, and certificates make names public for ever (--allow-any-name takes it all the same)`
     const name = fullName(text, zone)
     if (name === undefined) return `is not one label (letters, digits, hyphens) under ${zone}`
     const there = await devices.find(name)
@@ -120,7 +121,10 @@ export function deviceRegistry(options: {
     if (problems.length === 0) return
     const shown = problems.slice(0, SHOWN_MAX).map(({ place, problem }) => `${names[place]} ${problem}`)
     const more = problems.length > SHOWN_MAX ? ` (and ${problems.length - SHOWN_MAX} more)` : ''
-    throw new Fault(problems.every(({ problem }) => problem === TAKEN) ? 'CONFLICT' : 'USAGE', shown.join('; ') + more)
+    throw new Fault(
+      problems.every(({ problem }) => problem === TAKEN) ? 'CONFLICT' : 'NAMES_REFUSED',
+      shown.join('; ') + more,
+    )
   }
 
   return {

@@ -31,8 +31,8 @@ describe('registering routers', () => {
     expect((await add('Office.CPE.example'))[0]!.name).toBe('office.cpe.example')
     expect((await add('attic'))[0]!.name).toBe('attic.cpe.example')
     for (const name of ['*.cpe.example', '.cpe.example', 'a b.cpe.example', 'a.b.cpe.example', 'cpe.example', '-a', ''])
-      await expect(add(name), name).rejects.toMatchObject({ code: 'USAGE' })
-    await expect(add('home.other.example')).rejects.toMatchObject({ code: 'USAGE' })
+      await expect(add(name), name).rejects.toMatchObject({ code: 'NAMES_REFUSED' })
+    await expect(add('home.other.example')).rejects.toMatchObject({ code: 'NAMES_REFUSED' })
   })
 
   it('adds nothing when one of many names is wrong', async () => {

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '../../../core/fault.ts'
 import { readFileIfThere, removeFile, unwritable, writeFileAtomic } from '../../../store/file.ts'
@@ -14,6 +14,8 @@ export interface Output {
   append(devices: readonly NewDevice[]): Promise<void>
   /** All are written. */
   finish(): Promise<void>
+  /** Takes away what this command has begun, as long as it has written nothing. */
+  discard(): Promise<void>
   /** For now. */
   close(): Promise<void>
 }
@@ -65,6 +67,11 @@ export async function openOutput(
       async finish() {
         await to.finish()
         await removeFile(progressPath)
+      },
+      async discard() {
+        if (begun || progress.done > 0) return
+        await rm(progressPath, { force: true })
+        await (isDirectory ? rmdir(path).catch(() => {}) : rm(path, { force: true }))
       },
       close: () => to.close(),
     }

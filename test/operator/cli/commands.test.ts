@@ -425,8 +425,9 @@ describe('the audit log', () => {
 describe('while the service is stopped', () => {
   it('the same works on its store', async () => {
     await server.close()
-    expect(await good('device', 'add', 'home')).toContain('home.cpe.example')
-    expect(await good('device', 'list')).toContain('home.cpe.example  waiting')
-    expect(await good('audit', 'verify')).toBe('1 entries in 1 chains fit together')
+    // Opening the embedded engine takes seconds: once, for all pages of one command.
+    await good('device', 'add', '--count', '1200', '--out', at('keys'))
+    expect((await readFile(at('keys'), 'utf8')).trimEnd().split('\n').length).toBe(1200)
+    expect(await count()).toBe(0)
   }, 30_000)
 })

@@ -45,7 +45,7 @@ export function socketFace(table: OperationTable): SocketTable {
   return Object.fromEntries(
     Object.keys(table).map((name) => [
       name,
-      (input: unknown, by = 'unknown') => perform(table, name, input, { by, role: 'operate' }),
+      (input: unknown, by = 'admin socket') => perform(table, name, input, { by, role: 'operate' }),
     ]),
   )
 }

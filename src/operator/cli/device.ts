@@ -179,7 +179,7 @@ export function orderTable(orders: readonly OrderSummary[], next: string | undef
   const rows = orders.map(({ id, status, renews, validUntil, names, error }) => [
     id,
     status,
-    renews ? 'yes' : 'no',
+    status === 'canceled' ? 'ended' : renews ? 'yes' : 'no',
     minute(validUntil),
     error ?? names.join(' '),
   ])

@@ -17,6 +17,7 @@ export const FAULTS = {
   STATE_LOCKED: 'another instance uses this state directory; stop it first, or give this one its own directory',
   STATE_DAMAGED: 'move the named file away; the program makes or fetches a new one at the next start',
   NOT_RUNNING: 'start the daemon first (`hearth run --config FILE`), or name its socket with --socket PATH',
+  DAEMON_FAILED: 'look into the log of the daemon, and report what it says there',
   UPSTREAM_TIMEOUT: 'check the WAN link; `hearth upstreams` shows which one stopped answering',
   UPSTREAM_UNREACHABLE: 'check the WAN link and the upstream address in the settings file',
   UPSTREAM_UNTRUSTED:
@@ -46,6 +47,10 @@ export const FAULTS = {
   DNS_UPDATE_REFUSED: 'the name server refused the dynamic update; check the zone, the TSIG key and its policy',
   HOOK_FAILED: 'run the hook command by hand with the arguments in the message and correct it',
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',
+  NOT_FOUND: 'list what there is with the `list` verb of the same kind, for example `hearth-operator device list`',
+  NAMES_REFUSED: 'correct what the message names and repeat the command; nothing was added',
+  NOT_ALLOWED: 'use a token with the role `operate`',
+  CONFLICT: 'the message says what stands against it; nothing was changed',
   HTTP_UNREACHABLE: 'check that the server is up, and that its address and the trust anchor in the settings are right',
   STORE_UNAVAILABLE: 'check the `store:` setting and that the database is up',
   STORE_KEY_WRONG: 'give all instances on one store the same `store-key-file:`; without it its secrets are lost',

@@ -114,6 +114,9 @@ export const OPERATOR_SETTINGS = checked(
         default: 'cpe-*',
       }),
     }),
+    audit: section('the log of every decision', {
+      retention: duration('how long its entries are kept', { default: '1095d', min: '1d', max: '36500d' }),
+    }),
   }),
   ({ authorities, zone }, complain) => {
     const solvers = [zone['dns-update'], zone.hook].filter((solver) => solver !== undefined).length
@@ -155,6 +158,7 @@ export interface OperatorConfig {
     readonly keyTypes: readonly DelegatedKeyType[]
     readonly namePattern: string
   }
+  readonly audit: { readonly retentionMs: number }
 }
 
 export type AuthorityConfig =
@@ -202,6 +206,7 @@ export async function loadOperatorConfig(file: string, overrides: readonly Overr
       keyTypes: settings.delegation['key-types'],
       namePattern: settings.delegation['name-pattern'],
     },
+    audit: { retentionMs: settings.audit.retention },
   }
 }
 

@@ -9,17 +9,17 @@ import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import type { Keep } from '../store/kept.ts'
 import { openStore } from '../store/postgres.ts'
-import { createOperations } from './admin/operations.ts'
+import { socketFace } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
+import { keepTrimmed } from './audit/retention.ts'
 import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
 import { challengeHook, dnsUpdater } from './authority/dns-01.ts'
 import { openInternalAuthority } from './authority/internal.ts'
 import { firstThatIssues } from './authority/pool.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
-import { type DeviceRow, deviceRegistry } from './delegation/devices.ts'
-import { templateFor } from './delegation/template.ts'
 import { keeping } from './keeping.ts'
+import { openManagement } from './management.ts'
 import { createPublisher, type PublicationRow } from './publisher.ts'
 import { servedBy } from './roles.ts'
 import { createWorker } from './worker.ts'
@@ -46,7 +46,7 @@ export async function runOperator(
     started.push(() => store.close())
     const keep = keeping(store, config.state)
     const orders = store.table<OrderRow>('order')
-    const registry = openRegistry(config, store.table<DeviceRow>('device'), clock)
+    const { registry, audit, operations } = openManagement(config, store, clock)
 
     const authorities = await Promise.all(
       config.authorities.map((authority) => openAuthority(authority, config, keep, context)),
@@ -96,11 +96,12 @@ export async function runOperator(
       log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
     }
 
-    const operations = createOperations({ registry, authorities, baseUrl: config.baseUrl })
-    const admin = await serveOperations(join(config.state, 'admin.sock'), () => operations)
+    const face = socketFace(operations)
+    const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)
     started.push(() => admin.close())
 
     if (config.roles.includes('worker')) {
+      void keepTrimmed(audit, config.audit.retentionMs, { clock, log, signal })
       await publisher.resume()
       await worker.run(signal)
     } else await stopped(signal)
@@ -121,21 +122,6 @@ function stopped(signal: AbortSignal): Promise<void> {
 async function writeRoots(state: string, roots: readonly (string | undefined)[]): Promise<void> {
   const own = new Set(roots.filter((pem) => pem !== undefined))
   if (own.size > 0) await writeFileAtomic(join(state, 'root.pem'), [...own].join(''), { mode: 0o644 })
-}
-
-/** Also for the CLI while the service is down. */
-export function openRegistry(
-  config: OperatorConfig,
-  devices: Parameters<typeof deviceRegistry>[0]['devices'],
-  clock: Clock,
-): ReturnType<typeof deviceRegistry> {
-  return deviceRegistry({
-    devices,
-    zone: config.zone.name,
-    namePattern: config.delegation.namePattern,
-    templateFor: (name) => templateFor(name, config.delegation.keyTypes),
-    clock,
-  })
 }
 
 async function openAuthority(

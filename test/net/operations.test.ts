@@ -14,6 +14,7 @@ beforeAll(async () => {
   server = await serveOperations(socket, () => ({
     add: async ({ a, b }: { a: number; b: number }) => a + b,
     refuse: () => Promise.reject(new Fault('DELEGATION_MISSING', 'no such name')),
+    who: async (_input: object, by?: string) => by ?? 'nobody',
     break: () => Promise.reject(new TypeError('x is undefined')),
   }))
 })
@@ -26,6 +27,11 @@ it('passes input and result as JSON', async () => {
   expect(await askOperation<number>(socket, 'add', { a: 2, b: 3 })).toBe(5)
 })
 
+it('says who asks', async () => {
+  expect(await askOperation(socket, 'who', {}, 'cli root (uid 0)')).toBe('cli root (uid 0)')
+  expect(await askOperation(socket, 'who')).toBe('nobody')
+})
+
 it('throws here the fault that was thrown there', async () => {
   await expect(askOperation(socket, 'refuse')).rejects.toMatchObject({
     code: 'DELEGATION_MISSING',
@@ -35,6 +41,7 @@ it('throws here the fault that was thrown there', async () => {
 
 it('says so when the daemon has a bug, or does not know the operation', async () => {
   await expect(askOperation(socket, 'break')).rejects.toThrow('break failed by a bug of ours: x is undefined')
+  await expect(askOperation(socket, 'break')).rejects.toMatchObject({ code: 'DAEMON_FAILED' })
   await expect(askOperation(socket, 'constructor')).rejects.toThrow('there is no operation')
 })
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { askOperation } from '../../../src/net/operations.ts'
-import type { NewDevice } from '../../../src/operator/delegation/devices.ts'
+import type { NewDevice } from '../../../src/operator/delegation/device.ts'
 import type { RouterStatus } from '../../../src/router/admin/operations.ts'
 import { type Daemon, type Ran, type RunOptions, run, startDaemon } from './daemon.ts'
 import { freePort, freePorts } from './ports.ts'

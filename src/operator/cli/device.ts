@@ -1,0 +1,188 @@
+import { type Command, type CommandOption, EXIT } from '../../core/command.ts'
+import { Fault } from '../../core/fault.ts'
+import type { DeviceDetails, DeviceSummary } from '../admin/device-operations.ts'
+import type { OrderSummary } from '../admin/order-operations.ts'
+import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
+import { STANDINGS } from '../delegation/standing.ts'
+import { CONFIG_OPTIONS, choiceOf, JSON_OPTION, listed, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
+import { columns, facts, minute } from './columns.ts'
+import { DEVICE_ADD, serviceOf } from './device-add.ts'
+import { routerFiles } from './export/format.ts'
+import { HAND_OUT_OPTIONS, handOut } from './hand-out.ts'
+
+export const REASON_OPTION: CommandOption = {
+  type: 'string',
+  value: 'REASON',
+  help: `${REVOCATION_REASON_NAMES.join(', ')} (default cessationOfOperation)`,
+}
+const ONE_WORD = { min: 1, max: 1 } as const
+const ORDERS_SHOWN = 20
+
+export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
+  'device add': DEVICE_ADD,
+  'device list': {
+    usage: '[--state STATE] [--after NAME] [--limit N] [--config FILE] [--json]',
+    summary: 'list the registered routers',
+    options: {
+      ...CONFIG_OPTIONS,
+      state: { type: 'string', value: 'STATE', help: `only those that are ${STANDINGS.join(', ')}` },
+      ...PAGE_OPTIONS,
+      json: JSON_OPTION,
+    },
+    run: (input) =>
+      withOperations(input, async (ask) => {
+        const state = choiceOf(input, 'state', STANDINGS)
+        const { items, next } = await listed(input, async (page) => {
+          const { devices, next: last } = await ask('device-list', {
+            ...page,
+            ...(state === undefined ? {} : { state }),
+          })
+          return { items: devices, ...(last === undefined ? {} : { next: last }) }
+        })
+        if (input.values.json === true) input.print(JSON.stringify(items, null, 2))
+        else if (items.length > 0) input.print(deviceTable(items, next))
+        else if (state !== undefined) input.print(`no router is ${state}`)
+        else input.print('no router is registered; `hearth-operator device add` registers one')
+        return EXIT.OK
+      }),
+  },
+  'device show': {
+    usage: 'NAME [--config FILE] [--json]',
+    summary: 'show one router and its orders',
+    options: { ...CONFIG_OPTIONS, json: JSON_OPTION },
+    words: ONE_WORD,
+    run: (input) =>
+      withOperations(input, async (ask) => {
+        const device = await ask('device-show', { name: input.words[0]! })
+        const { orders } = await ask('order-list', { device: device.name })
+        if (input.values.json === true) input.print(JSON.stringify({ ...device, orders }, null, 2))
+        else input.print(deviceText(device, orders))
+        return EXIT.OK
+      }),
+  },
+  'device rotate': {
+    usage: 'NAME [--now] [--format FORMAT --out PATH] [--config FILE]',
+    summary: 'give a router a new key; its account ends when the new key is used',
+    options: {
+      ...CONFIG_OPTIONS,
+      now: { type: 'boolean', help: 'end the account and its renewals at once, for a key that was lost' },
+      ...HAND_OUT_OPTIONS,
+    },
+    words: ONE_WORD,
+    run: (input) =>
+      withOperations(input, async (ask, config) => {
+        const name = input.words[0]!
+        await handOut(input, config, name, () => ask('device-rotate', { name, now: input.values.now === true }))
+        return EXIT.OK
+      }),
+  },
+  'device transfer': {
+    usage: 'NAME [--format FORMAT --out PATH] [--config FILE]',
+    summary: 'give a router to a new owner: a new key; all of the old owner ends',
+    options: { ...CONFIG_OPTIONS, ...HAND_OUT_OPTIONS },
+    words: ONE_WORD,
+    run: (input) =>
+      withOperations(input, async (ask, config) => {
+        const name = input.words[0]!
+        await handOut(input, config, name, () => ask('device-transfer', { name }))
+        return EXIT.OK
+      }),
+  },
+  'device export': {
+    usage: 'NAME [--rotate [--format FORMAT --out PATH]] [--config FILE]',
+    summary: 'what a router needs to know; its key only as a new one (--rotate)',
+    options: {
+      ...CONFIG_OPTIONS,
+      rotate: { type: 'boolean', help: 'with a new key; the old one cannot be shown again' },
+      ...HAND_OUT_OPTIONS,
+    },
+    words: ONE_WORD,
+    run: (input) =>
+      withOperations(input, async (ask, config) => {
+        const name = input.words[0]!
+        if (input.values.rotate === true) {
+          await handOut(input, config, name, () => ask('device-rotate', { name }))
+          return EXIT.OK
+        }
+        if (textOf(input, 'out') !== undefined || textOf(input, 'format') !== undefined)
+          throw new Fault('USAGE', '--format and --out hand out a key; the old one is not kept for that, add --rotate')
+        const { name: id, eabKid: kid, state, directory } = await ask('device-show', { name })
+        if (state === 'revoked') throw new Fault('CONFLICT', `${id} is revoked`)
+        const service = await serviceOf(config)
+        const files = routerFiles({ name: id, eab: { kid, key: '' } }, service)
+        if (input.values.json === true) input.print(JSON.stringify({ name: id, directory, eab: { kid } }, null, 2))
+        else input.print(files['identity.yaml']!.trimEnd())
+        return EXIT.OK
+      }),
+  },
+  'device revoke': {
+    usage: 'NAME [--reason REASON] [--config FILE] [--json]',
+    summary: 'end a router: its name, account, renewals and certificates',
+    options: { ...CONFIG_OPTIONS, reason: REASON_OPTION, json: JSON_OPTION },
+    words: ONE_WORD,
+    run: (input) =>
+      withOperations(input, async (ask) => {
+        const reason = choiceOf(input, 'reason', REVOCATION_REASON_NAMES)
+        const name = input.words[0]!
+        const ended = await ask('device-revoke', { name, ...(reason === undefined ? {} : { reason }) })
+        const rest =
+          ended.usableUntil === undefined
+            ? 'no certificate of it is valid'
+            : `its last certificate may be believed until ${minute(ended.usableUntil)} UTC`
+        input.print(input.values.json === true ? JSON.stringify(ended, null, 2) : `${ended.name} is revoked; ${rest}`)
+        return EXIT.OK
+      }),
+  },
+  'device remove': {
+    usage: 'NAME [--config FILE]',
+    summary: 'forget a revoked router; its name is free again',
+    options: CONFIG_OPTIONS,
+    words: ONE_WORD,
+    run: (input) =>
+      withOperations(input, async (ask) => {
+        const { name } = await ask('device-remove', { name: input.words[0]! })
+        input.print(`${name} is removed`)
+        return EXIT.OK
+      }),
+  },
+}
+
+function deviceTable(devices: readonly DeviceSummary[], next: string | undefined): string {
+  const rows = devices.map(({ name, state, validUntil, added }) => [
+    name,
+    state,
+    minute(validUntil),
+    added.slice(0, 10),
+  ])
+  const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
+  return columns([['NAME', 'STATE', 'VALID UNTIL', 'ADDED'], ...rows]) + more
+}
+
+function deviceText(device: DeviceDetails, orders: readonly OrderSummary[]): string {
+  const { name, state, validUntil, revokedAt, revokedFor, rotatedAt } = device
+  const about = facts({
+    name,
+    state,
+    'valid until': validUntil && minute(validUntil),
+    added: minute(device.added),
+    enrolled: device.enrolledAt && minute(device.enrolledAt),
+    'new key': rotatedAt && `made ${minute(rotatedAt)}, not used yet`,
+    revoked: revokedAt && `${minute(revokedAt)}, ${revokedFor}`,
+    account: device.account,
+    'eab kid': device.eabKid,
+    directory: device.directory,
+  })
+  return orders.length === 0 ? about : `${about}\n\n${orderTable(orders.slice(0, ORDERS_SHOWN), undefined)}`
+}
+
+export function orderTable(orders: readonly OrderSummary[], next: string | undefined): string {
+  const rows = orders.map(({ id, status, renews, validUntil, names, error }) => [
+    id,
+    status,
+    status === 'canceled' ? 'ended' : renews ? 'yes' : 'no',
+    minute(validUntil),
+    error ?? names.join(' '),
+  ])
+  const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
+  return columns([['ORDER', 'STATUS', 'RENEWS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows]) + more
+}

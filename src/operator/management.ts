@@ -1,0 +1,77 @@
+import { readReply, send } from '../acme/client/exchange.ts'
+import { readDirectory } from '../acme/client/reading.ts'
+import type { AccountRow, OrderRow } from '../acme/server/rows.ts'
+import type { Clock } from '../core/clock.ts'
+import { createHttpTransport } from '../net/http.ts'
+import type { Store } from '../store/postgres.ts'
+import { authorityDesk } from './admin/authority-desk.ts'
+import { createOperations, type Operations } from './admin/operations.ts'
+import { type Audit, type AuditHeadRow, openAudit } from './audit/audit.ts'
+import type { AuditEntry } from './audit/entry.ts'
+import type { AuthorityConfig, OperatorConfig } from './config.ts'
+import type { DeviceRow } from './delegation/device.ts'
+import { type DeviceRegistry, deviceRegistry } from './delegation/devices.ts'
+import { createRevocations } from './delegation/revocations.ts'
+import { standings } from './delegation/standing.ts'
+import { templateFor } from './delegation/template.ts'
+import type { PublicationRow } from './publisher.ts'
+
+/** Everything that manages devices and orders, over the store alone: the service and the CLI beside it use the same. */
+export interface Management {
+  readonly registry: DeviceRegistry
+  readonly audit: Audit
+  readonly operations: Operations
+}
+
+export function openManagement(config: OperatorConfig, store: Pick<Store, 'table'>, clock: Clock): Management {
+  const orders = store.table<OrderRow>('order')
+  const publications = store.table<PublicationRow>('publication')
+  const audit = openAudit({
+    entries: store.table<AuditEntry>('audit'),
+    heads: store.table<AuditHeadRow>('audit-head'),
+    clock,
+  })
+  const revocations = createRevocations({ orders, publications, clock })
+  const template = (name: string): ReturnType<typeof templateFor> => templateFor(name, config.delegation.keyTypes)
+  const registry = deviceRegistry({
+    devices: store.table<DeviceRow>('device'),
+    accounts: store.table<AccountRow>('account'),
+    revocations,
+    audit,
+    zone: config.zone.name,
+    namePattern: config.delegation.namePattern,
+    templateFor: template,
+    clock,
+  })
+  const authorities = authorityDesk({
+    authorities: config.authorities,
+    zone: config.zone.name,
+    readDirectory: askDirectory,
+    clock,
+  })
+  const operations = createOperations({
+    registry,
+    standing: standings({ orders, publications, clock }),
+    templateFor: template,
+    orders,
+    publications,
+    revocations,
+    audit,
+    authorities,
+    baseUrl: config.baseUrl,
+  })
+  return { registry, audit, operations }
+}
+
+async function askDirectory(
+  { directory, trust }: AuthorityConfig & { readonly kind: 'acme' },
+  signal: AbortSignal,
+): Promise<ReturnType<typeof readDirectory>> {
+  const transport = createHttpTransport({ ...(trust ? { ca: trust } : {}), userAgent: 'hearth-operator' })
+  try {
+    const response = await send(transport, { method: 'GET', url: directory, headers: {}, signal })
+    return readDirectory(readReply(response, directory).content)
+  } finally {
+    transport.close()
+  }
+}

@@ -4,13 +4,15 @@ import { toBase64url } from '../../src/core/bytes.ts'
 import { Fault } from '../../src/core/fault.ts'
 import { createLog } from '../../src/core/log.ts'
 import type { CertificateWish } from '../../src/operator/authority/authority.ts'
-import { createPublisher, type PublicationRow } from '../../src/operator/publisher.ts'
+import type { IssuanceRow, PublicationRow } from '../../src/operator/publication/rows.ts'
+import { createPublisher } from '../../src/operator/publisher.ts'
 import { createWorker } from '../../src/operator/worker.ts'
 import { createCsr } from '../../src/pki/csr.ts'
 import { generateKey, spkiOf } from '../../src/pki/key.ts'
 import { createRoot, signLeaf } from '../../src/pki/sign.ts'
 import { memoryJobs, memoryTable } from '../../src/store/memory.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { poolOf } from './support/pool.ts'
 
 const DAY_MS = 86_400_000
 const NAME = 'cpe-1.cpe.example'
@@ -44,6 +46,7 @@ function createWorld() {
     publications,
     jobs,
     wishes,
+    revoked: [] as Uint8Array[],
     failure: undefined as Error | undefined,
     /** What the CA makes of the dates it is asked for. */
     datesOf: (wish: CertificateWish) => ({ notBeforeMs: wish.notBeforeMs, notAfterMs: wish.notAfterMs }),
@@ -64,8 +67,9 @@ function createWorld() {
     accounts,
     orders,
     publications,
+    issuances: memoryTable<IssuanceRow>(),
     jobs,
-    authority: {
+    pool: poolOf(clock, {
       id: 'test',
       async issue(wish) {
         if (world.failure) throw world.failure
@@ -75,8 +79,12 @@ function createWorld() {
         const issuer = { certificate: root, keyPem: rootKey }
         return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, ...dates })]
       },
-    },
+      async revoke(leaf) {
+        world.revoked.push(leaf)
+      },
+    }),
     singleLifetimeS: 7 * 86_400,
+    spread: 0,
     clock,
     log,
   })

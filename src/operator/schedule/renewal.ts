@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto'
+
+/** When renewals are due, which go first, and when one that failed is tried again. Pure: the simulation runs the same lines. */
+
+/** RFC 8739 §3.5 leaves 0.5 <= fraction < 1 to the server: renewal by halfway, and the rest of the span for spreading. */
+const FRACTION_MIN = 0.5
+const RETRY_MS_MIN = 2_000
+const RETRY_MS_MAX = 6 * 3_600_000
+/** One that has run out, or nearly, is tried this often. */
+const RETRY_MS_LAST = 30_000
+/** Steps left in what is left of a life: the less of it, the sooner the next try, so that the backlog sorts itself. */
+const TRIES_LEFT = 16
+
+/**
+ * Where in its span of renewal a publication renews: the `fraction` of its lifetime that each certificate is dated back,
+ * and published early, by. Chosen evenly by hash, so that routers enrolled on one day are not renewed in one hour for ever.
+ */
+export function spreadFraction(publicationId: string, spread: number): number {
+  return FRACTION_MIN + spread * evenly(publicationId)
+}
+
+/** A moment of a span, evenly by hash: RFC 9773 §4.2 wants a random one, and it must be the same after a restart. */
+export function momentWithin(span: { readonly startMs: number; readonly endMs: number }, salt: string): number {
+  return span.startMs + (span.endMs - span.startMs) * evenly(salt)
+}
+
+/** From 0 up to, not including, 1. */
+function evenly(text: string): number {
+  return createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32
+}
+
+/** Less than a quarter of the nominal lifetime left: half of the time between halfway and the end has gone by in vain. */
+export function isUrgent(lifeLeftMs: number, lifetimeMs: number): boolean {
+  return lifeLeftMs < lifetimeMs / 4
+}
+
+/** Without jitter: soon at first, then a sixteenth of the life that is left. `lifeLeftMs`: undefined for a first certificate. */
+export function retryAfterMs(failures: number, lifeLeftMs?: number): number {
+  const backoffMs = RETRY_MS_MIN * 2 ** Math.min(Math.max(failures - 1, 0), 16)
+  const patienceMs = lifeLeftMs === undefined ? FIRST_RETRY_MS_MAX : Math.max(lifeLeftMs / TRIES_LEFT, RETRY_MS_LAST)
+  return Math.min(backoffMs, patienceMs, RETRY_MS_MAX)
+}
+/** A router waits for its first. */
+const FIRST_RETRY_MS_MAX = 600_000

@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest'
+import { publishAtMs, starPlan, window } from '../../../src/acme/star.ts'
+import { isUrgent, momentWithin, retryAfterMs, spreadFraction } from '../../../src/operator/schedule/renewal.ts'
+
+const HOUR_MS = 3_600_000
+
+it('spreads renewals evenly, each at its own place before halfway (RFC 8739 §3.5)', () => {
+  const places = Array.from({ length: 10_000 }, (_, index) => spreadFraction(`publication-${index}`, 0.2))
+  expect(Math.min(...places)).toBeGreaterThanOrEqual(0.5)
+  expect(Math.max(...places)).toBeLessThan(0.7)
+  const tenths = Array.from({ length: 10 }, () => 0)
+  for (const place of places) tenths[Math.floor((place - 0.5) * 50)]! += 1
+  for (const share of tenths) expect(Math.abs(share - 1000)).toBeLessThan(150)
+  expect(spreadFraction('publication-1', 0.2)).toBe(places[1])
+  expect(spreadFraction('publication-1', 0)).toBe(0.5)
+})
+
+it('publishes each certificate when it is valid and at the latest halfway through the one before', () => {
+  for (let id = 0; id < 50; id++) {
+    const plan = starPlan({
+      startMs: 0,
+      endMs: 100 * HOUR_MS,
+      lifetimeS: 10 * 3600,
+      lifetimeAdjustS: 0,
+      fraction: spreadFraction(`${id}`, 0.4),
+    })
+    for (let index = 1; index < plan.count; index++) {
+      const before = plan.startMs + (index - 1) * plan.lifetimeMs
+      expect(publishAtMs(plan, index)).toBeLessThanOrEqual(before + plan.lifetimeMs / 2)
+      expect(publishAtMs(plan, index)).toBe(window(plan, index).notBeforeMs)
+    }
+  }
+})
+
+it('finds the same moment of a span after every restart', () => {
+  const span = { startMs: 1_000, endMs: 2_000 }
+  const moments = Array.from({ length: 100 }, (_, id) => momentWithin(span, `${id}`))
+  expect(Math.min(...moments)).toBeGreaterThanOrEqual(1_000)
+  expect(Math.max(...moments)).toBeLessThan(2_000)
+  expect(new Set(moments).size).toBeGreaterThan(90)
+  expect(momentWithin(span, '7')).toBe(moments[7])
+})
+
+it('calls urgent what has less than a quarter of its lifetime left', () => {
+  expect([isUrgent(25 * HOUR_MS, 100 * HOUR_MS), isUrgent(24 * HOUR_MS, 100 * HOUR_MS)]).toEqual([false, true])
+})
+
+it('tries again soon at first, then the sooner the less life is left', () => {
+  expect([1, 2, 3].map((failures) => retryAfterMs(failures, 80 * HOUR_MS))).toEqual([2_000, 4_000, 8_000])
+  expect(retryAfterMs(17, 80 * HOUR_MS)).toBe(5 * HOUR_MS)
+  expect(retryAfterMs(17, 16 * HOUR_MS)).toBe(HOUR_MS)
+  expect(retryAfterMs(17, 0)).toBe(30_000)
+  expect(retryAfterMs(100)).toBe(600_000)
+})

@@ -24,6 +24,8 @@ const BUDGET_WAIT_MS_MAX = 60_000
 const ASK_MS_MIN = 60_000
 const ASK_MS_MAX = 86_400_000
 const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
+/** Renewals that a CA can bring about within one life. */
+const ADVISED_PARTS_MAX = 10
 const ASK_PATIENCE_MS = 30_000
 const REVOKE_PATIENCE_MS = 60_000
 /** Orders read at a time when resuming. */
@@ -109,7 +111,7 @@ export function createPublisher(options: {
       signal,
     )
     const fixed = { account, order: order.id, names, csr, getAllowed: allowCertificateGet }
-    const row: PublicationRow = { ...fixed, edition: 1, ...published(issued) }
+    const row: PublicationRow = { ...fixed, edition: 1, ...asPublished(issued, clock.nowMs()) }
     log.info({ names, authority: row.authority, until: instant(row.notAfterMs) }, 'first certificate published')
     // Someone else may have been faster after a lease ran out; theirs is as good.
     return (await publications.insert(id, row)) ?? (await publications.find(id))!
@@ -155,7 +157,7 @@ export function createPublisher(options: {
       },
       signal,
     )
-    const renewed = await publications.replace(seen, { ...kept, edition, ...published(issued) })
+    const renewed = await publications.replace(seen, { ...kept, edition, ...asPublished(issued, clock.nowMs()) })
     if (renewed)
       log.info({ names: row.names, authority: issued.authority, index: issued.index }, 'next certificate published')
     return renewed
@@ -187,7 +189,10 @@ export function createPublisher(options: {
   const issueMs = ({ id, row }: Stored<PublicationRow>): number | undefined => {
     const plannedMs = plannedIssueMs(row)
     if (plannedMs === undefined || !row.renewal) return plannedMs
-    return Math.min(plannedMs, momentWithin(row.renewal, id))
+    const { publishedMs = row.notBeforeMs, notBeforeMs, notAfterMs } = row
+    // A CA that always says "now" must not make us renew for ever.
+    const earliestMs = publishedMs + (notAfterMs - notBeforeMs) / ADVISED_PARTS_MAX
+    return Math.min(plannedMs, Math.max(earliestMs, momentWithin(row.renewal, id)))
   }
   const nextStepMs = (seen: Stored<PublicationRow>): number | undefined => {
     const dueMs = issueMs(seen)
@@ -327,12 +332,10 @@ function publicationId(orderId: string): string {
   return createHash('sha256').update(`publication of ${orderId}`).digest('base64url').slice(0, 32)
 }
 
-function published({
-  chain,
-  authority,
-  terms,
-  index,
-}: Issued): Pick<PublicationRow, 'pem' | 'terms' | 'index' | 'notBeforeMs' | 'notAfterMs' | 'authority'> {
+function asPublished(
+  { chain, authority, terms, index }: Issued,
+  publishedMs: number,
+): Pick<PublicationRow, 'pem' | 'terms' | 'index' | 'notBeforeMs' | 'notAfterMs' | 'authority' | 'publishedMs'> {
   const { notBeforeMs, notAfterMs } = parseCertificate(chain[0]!)
-  return { pem: toPem(chain), terms, index, notBeforeMs, notAfterMs, authority }
+  return { pem: toPem(chain), terms, index, notBeforeMs, notAfterMs, authority, publishedMs }
 }

@@ -17,6 +17,8 @@ export interface PublicationRow {
   readonly pem: string
   readonly notBeforeMs: number
   readonly notAfterMs: number
+  /** When we published it. */
+  readonly publishedMs?: number
   /** Id of the authority that issued it. */
   readonly authority?: string
   /** When that authority wants it renewed, and when to ask again (RFC 9773). */

@@ -12,14 +12,12 @@ import type { AuthorityPool } from './authority/pool.ts'
 import { type Issued, issuances, NotNow, Overtaken } from './publication/issuance.ts'
 import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
 import { termsOf } from './publication/terms.ts'
-import { isUrgent, momentWithin, retryAfterMs } from './schedule/renewal.ts'
+import { isUrgent, momentWithin, retryAfterMs, waitMs } from './schedule/renewal.ts'
 
 /** Tries for a first certificate before the order fails; the client then places a new one. */
 const FIRST_ATTEMPTS_MAX = 8
 /** However short a CA makes its certificates. */
 const RENEWALS_APART_MS = 1_000
-/** A first certificate that waits for a budget. */
-const BUDGET_WAIT_MS_MAX = 60_000
 /** What RFC 9773 §4.3 lets a server ask for, and what to do when it does not answer. */
 const ASK_MS_MIN = 60_000
 const ASK_MS_MAX = 86_400_000
@@ -214,11 +212,8 @@ export function createPublisher(options: {
     const id = orderId === undefined ? job.slice(RENEW.length) : publicationId(orderId)
     const nowMs = clock.nowMs()
     const lifeLeftMs = orderId === undefined ? await lifeLeft(id, nowMs) : undefined
-    if (error instanceof NotNow) {
-      // As patient as its certificate allows: whoever has least left comes back soonest.
-      const waitMs = orderId === undefined ? retryAfterMs(PATIENT, lifeLeftMs) : BUDGET_WAIT_MS_MAX
-      return jobs.finish(job, nowMs + Math.max(1, Math.min(waitMs, Math.max(error.untilMs - nowMs, 1_000))) * jitter())
-    }
+    if (error instanceof NotNow)
+      return jobs.finish(job, nowMs + waitMs(error.untilMs - nowMs, lifeLeftMs, Math.random()))
     const count = await issuance.countFailure(id)
     log.warn({ job: job.split('/')[0], attempt: count, ...explain(error) }, 'a certificate could not be published yet')
     if (orderId !== undefined && count >= FIRST_ATTEMPTS_MAX) {
@@ -227,7 +222,7 @@ export function createPublisher(options: {
       await issuance.forget(id)
       return jobs.finish(job)
     }
-    await jobs.finish(job, nowMs + retryAfterMs(count, lifeLeftMs) * jitter())
+    await jobs.finish(job, nowMs + retryAfterMs(count, lifeLeftMs, Math.random()))
   }
   const lifeLeft = async (id: string, nowMs: number): Promise<number | undefined> => {
     const seen = await publications.find(id)
@@ -307,8 +302,6 @@ export function createPublisher(options: {
 
 /** A date that does not come: rows are JSON, which has no Infinity. */
 const NEVER_MS = 8.64e15
-/** As many failures as make a wait by life left alone. */
-const PATIENT = 17
 const OVERTAKEN_WAIT_MS = 20_000
 const CANCELED_ORDER = {
   type: 'urn:ietf:params:acme:error:unauthorized',
@@ -320,7 +313,6 @@ const ISSUE = 'issue/'
 const RENEW = 'renew/'
 const issueJob = (orderId: string): string => ISSUE + orderId
 const renewJob = (publicationId: string): string => RENEW + publicationId
-const jitter = (): number => 0.5 + Math.random() / 2
 const instant = (ms: number): string => new Date(ms).toISOString()
 
 function orderOfJob(job: string): string | undefined {

@@ -16,6 +16,7 @@ import {
 import { loadOperatorConfig, type OperatorConfig } from '../config.ts'
 import type { DeviceRow, NewDevice } from '../delegation/devices.ts'
 import { openRegistry, runOperator } from '../main.ts'
+import { PLAN_COMMAND } from './plan.ts'
 
 const CONFIG_FILE = 'hearth-operator.yaml'
 const CONFIG = configOption(CONFIG_FILE)
@@ -39,6 +40,7 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
       return EXIT.OK
     },
   },
+  plan: PLAN_COMMAND,
   'device add': {
     usage: '[NAME] [--count N] [--config FILE] [--json]',
     summary: 'register a router: makes its name and its one-time key',

@@ -6,8 +6,9 @@ import { createHash } from 'node:crypto'
 const FRACTION_MIN = 0.5
 const RETRY_MS_MIN = 2_000
 const RETRY_MS_MAX = 6 * 3_600_000
-/** One that has run out, or nearly, is tried this often. */
-const RETRY_MS_LAST = 30_000
+/** One that has nearly run out is tried this often; one that has, no more often than others that fail for long. */
+const RETRY_MS_LAST = 60_000
+const RETRY_MS_EXPIRED = 600_000
 /** Steps left in what is left of a life: the less of it, the sooner the next try, so that the backlog sorts itself. */
 const TRIES_LEFT = 16
 
@@ -34,11 +35,31 @@ export function isUrgent(lifeLeftMs: number, lifetimeMs: number): boolean {
   return lifeLeftMs < lifetimeMs / 4
 }
 
-/** Without jitter: soon at first, then a sixteenth of the life that is left. `lifeLeftMs`: undefined for a first certificate. */
-export function retryAfterMs(failures: number, lifeLeftMs?: number): number {
-  const backoffMs = RETRY_MS_MIN * 2 ** Math.min(Math.max(failures - 1, 0), 16)
-  const patienceMs = lifeLeftMs === undefined ? FIRST_RETRY_MS_MAX : Math.max(lifeLeftMs / TRIES_LEFT, RETRY_MS_LAST)
-  return Math.min(backoffMs, patienceMs, RETRY_MS_MAX)
+/**
+ * After a failure: soon at first, then a sixteenth of the life that is left. `lifeLeftMs`: undefined for a first
+ * certificate. `random`: from 0 up to 1.
+ */
+export function retryAfterMs(failures: number, lifeLeftMs: number | undefined, random: number): number {
+  const backoffMs = RETRY_MS_MIN * 2 ** Math.min(failures - 1, BACKOFF_STEPS_MAX)
+  return Math.min(backoffMs, patienceMs(lifeLeftMs)) * (0.5 + random / 2)
 }
+
+/** Without a failure, when there is room again in `roomInMs`: those who wait come back at some of the next openings, not all at one. */
+export function waitMs(roomInMs: number, lifeLeftMs: number | undefined, random: number): number {
+  const spanMs = Math.max(roomInMs, WAIT_MS_MIN) * OPENINGS
+  return (
+    Math.min(spanMs, lifeLeftMs === undefined ? FIRST_WAIT_MS_MAX : patienceMs(lifeLeftMs)) * (0.125 + 0.875 * random)
+  )
+}
+
+function patienceMs(lifeLeftMs: number | undefined): number {
+  if (lifeLeftMs === undefined) return FIRST_RETRY_MS_MAX
+  if (lifeLeftMs <= 0) return RETRY_MS_EXPIRED
+  return Math.min(Math.max(lifeLeftMs / TRIES_LEFT, RETRY_MS_LAST), RETRY_MS_MAX)
+}
+const BACKOFF_STEPS_MAX = 20
 /** A router waits for its first. */
 const FIRST_RETRY_MS_MAX = 600_000
+const FIRST_WAIT_MS_MAX = 60_000
+const WAIT_MS_MIN = 1_000
+const OPENINGS = 8

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { publishAtMs, starPlan, window } from '../../../src/acme/star.ts'
-import { isUrgent, momentWithin, retryAfterMs, spreadFraction } from '../../../src/operator/schedule/renewal.ts'
+import { isUrgent, momentWithin, retryAfterMs, spreadFraction, waitMs } from '../../../src/operator/schedule/renewal.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -46,9 +46,18 @@ it('calls urgent what has less than a quarter of its lifetime left', () => {
 })
 
 it('tries again soon at first, then the sooner the less life is left', () => {
-  expect([1, 2, 3].map((failures) => retryAfterMs(failures, 80 * HOUR_MS))).toEqual([2_000, 4_000, 8_000])
-  expect(retryAfterMs(17, 80 * HOUR_MS)).toBe(5 * HOUR_MS)
-  expect(retryAfterMs(17, 16 * HOUR_MS)).toBe(HOUR_MS)
-  expect(retryAfterMs(17, 0)).toBe(30_000)
-  expect(retryAfterMs(100)).toBe(600_000)
+  expect([1, 2, 3].map((failures) => retryAfterMs(failures, 80 * HOUR_MS, 1))).toEqual([2_000, 4_000, 8_000])
+  expect(retryAfterMs(17, 80 * HOUR_MS, 1)).toBe(5 * HOUR_MS)
+  expect(retryAfterMs(17, 16 * HOUR_MS, 1)).toBe(HOUR_MS)
+  expect(retryAfterMs(17, 16 * HOUR_MS, 0)).toBe(HOUR_MS / 2)
+  expect(retryAfterMs(17, 1_000, 1)).toBe(60_000)
+  expect(retryAfterMs(17, 0, 1)).toBe(600_000)
+  expect(retryAfterMs(100, undefined, 1)).toBe(600_000)
+})
+
+it('waits for a budget over several of its openings, and no longer than the life that is left allows', () => {
+  expect([0, 1].map((random) => waitMs(60_000, 80 * HOUR_MS, random))).toEqual([60_000, 480_000])
+  expect(waitMs(HOUR_MS, 16 * HOUR_MS, 1)).toBe(HOUR_MS)
+  expect(waitMs(HOUR_MS, undefined, 1)).toBe(60_000)
+  expect(waitMs(-5, 80 * HOUR_MS, 1)).toBe(8_000)
 })

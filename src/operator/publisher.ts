@@ -8,11 +8,14 @@ import type { Clock } from '../core/clock.ts'
 import { explain, type Log } from '../core/log.ts'
 import type { Jobs, Stored, Table } from '../core/table.ts'
 import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
+import type { ForwardingAuthority } from './authority/authority.ts'
 import type { AuthorityPool } from './authority/pool.ts'
-import { type Issued, issuances, NotNow, Overtaken } from './publication/issuance.ts'
+import { Overtaken } from './publication/attempt.ts'
+import { forwarding } from './publication/forwarding.ts'
+import { type Issued, issuances, NotNow } from './publication/issuance.ts'
 import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
 import { termsOf } from './publication/terms.ts'
-import { isUrgent, momentWithin, retryAfterMs, waitMs } from './schedule/renewal.ts'
+import { momentWithin, retryAfterMs, urgencyOf, waitMs } from './schedule/renewal.ts'
 
 /** Tries for a first certificate before the order fails; the client then places a new one. */
 const FIRST_ATTEMPTS_MAX = 8
@@ -56,6 +59,8 @@ export function createPublisher(options: {
   readonly issuances: Table<IssuanceRow>
   readonly jobs: Jobs
   readonly pool: AuthorityPool
+  /** Given, and not undefined for an order: that one goes there as it is, and nothing is published here. */
+  readonly forwardTo?: (order: OrderRow) => ForwardingAuthority | undefined
   /** Lifetime of certificates of orders without auto-renewal, where the authority lets us choose. */
   readonly singleLifetimeS: number
   /** From 0 up to 0.5: the part of a lifetime over which renewals are spread. */
@@ -65,17 +70,23 @@ export function createPublisher(options: {
 }): Publisher {
   const { accounts, orders, publications, jobs, pool, clock, log } = options
   const issuance = issuances({ table: options.issuances, pool, clock })
+  const forwarded = forwarding({ table: options.issuances, orders, clock })
 
   const issueFirst = async (orderId: string, signal: AbortSignal): Promise<void> => {
     const id = publicationId(orderId)
     const order = await orders.find(orderId)
     if (order?.row.status !== 'processing') {
-      await issuance.forget(id)
+      if (order?.row.certificateUrl === undefined) await issuance.forget(id)
       return jobs.finish(issueJob(orderId))
     }
+    const forwardTo = options.forwardTo?.(order.row)
     if ((await accounts.find(order.row.account))?.row.status !== 'valid') {
       await failOrder(orders, orderId, { ...CANCELED_ORDER })
       return issueFirst(orderId, signal)
+    }
+    if (forwardTo) {
+      await forwarded.forward(id, order, forwardTo, signal)
+      return jobs.finish(issueJob(orderId))
     }
     const published = (await publications.find(id)) ?? (await publishFirst(id, order, signal))
     // First the renewals, then the order: whatever happens in between, no valid order is left without them.
@@ -100,7 +111,7 @@ export function createPublisher(options: {
         edition: 1,
         names,
         csr,
-        urgent: true,
+        urgency: 1,
         terms: () => ({
           terms: termsOf(order.row, { publication: id, nowMs: clock.nowMs(), singleLifetimeS, spread }),
           index: 0,
@@ -145,7 +156,7 @@ export function createPublisher(options: {
         edition,
         names: row.names,
         csr: row.csr,
-        urgent: isUrgent(row.notAfterMs - clock.nowMs(), row.terms.lifetimeS * 1000),
+        urgency: urgencyOf(row.notAfterMs - clock.nowMs(), row.terms.lifetimeS * 1000),
         ...(row.authority === undefined ? {} : { replaces: { authority: row.authority, leaf: fromPem(row.pem)[0]! } }),
         // After downtime only the latest certificate due is issued (RFC 8739 §3.5 counts on from the start).
         terms: () => ({
@@ -266,12 +277,15 @@ export function createPublisher(options: {
       if (published && !published.row.canceled) await rewrite(publications, id, (row) => ({ ...row, canceled: true }))
       if (status === 'valid' && star) await cancelOrder(orders, orderId)
       await jobs.finish(renewJob(id))
+      const forwardedTo = options.forwardTo?.(order.row)
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)])
+      if (forwardedTo && (await forwarded.cancel(id, forwardedTo, patience))) return undefined
       await issuance.forget(id)
       if (!published) return undefined
       const { terms, authority, pem, notAfterMs } = published.row
       const issuer = authority === undefined ? undefined : pool.find(authority)
       if (terms.kind === 'single' && issuer?.revoke) {
-        await issuer.revoke(fromPem(pem)[0]!, AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)]))
+        await issuer.revoke(fromPem(pem)[0]!, patience)
         return undefined
       }
       return notAfterMs > clock.nowMs() ? notAfterMs : undefined

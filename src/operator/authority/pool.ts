@@ -3,6 +3,7 @@ import { reasonOf } from '../../core/fault.ts'
 import { explain, type Log } from '../../core/log.ts'
 import { Breaker, type BreakerState } from '../schedule/breaker.ts'
 import { type BudgetUse, registeredDomain } from '../schedule/budget.ts'
+import { UNPACED } from '../schedule/renewal.ts'
 import type { SharedBudgets } from '../schedule/shared-budgets.ts'
 import { SlidingCount } from '../schedule/sliding-count.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
@@ -20,8 +21,8 @@ export interface PoolRequest {
   /** One per publication: what was reserved for it once is not reserved again. */
   readonly holder: string
   readonly names: readonly string[]
-  /** A first certificate, or one with little life left: may use the share of the budgets that is kept for those. */
-  readonly urgent: boolean
+  /** From 0 up to 1, which is a first certificate, or one that has run out: who goes first where there is little room. */
+  readonly urgency: number
   /** Authority at which this would be a renewal with `replaces`. */
   readonly renewalAt?: string
   /** Authority that has an order for it already: preferred as long as it is not out. */
@@ -121,7 +122,7 @@ export function authorityPool(options: {
     const isFree = member.replacesExempt === true && request.renewalAt === member.id
     const counts = request.begunAt !== member.id && !isFree
     const domain = registeredDomain(request.names[0] ?? '')
-    return budgets.reserve(member.id, request.holder, { domain, urgent: request.urgent, counts }, HOLD_MS)
+    return budgets.reserve(member.id, request.holder, { domain, urgency: request.urgency, counts }, HOLD_MS)
   }
 
   return {
@@ -129,7 +130,7 @@ export function authorityPool(options: {
     find: (id) => memberOf(id)?.authority,
     async choose(request) {
       const nowMs = clock.nowMs()
-      const isPaced = !request.urgent && request.begunAt === undefined
+      const isPaced = request.urgency < UNPACED && request.begunAt === undefined
       if (isPaced && paced.used(nowMs) >= options.renewalsPerMinuteMax)
         return { kind: 'none', because: 'budget', untilMs: paced.nextFreeMs(nowMs) }
       let [outageMs, budgetMs] = [Infinity, Infinity]

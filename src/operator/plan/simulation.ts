@@ -1,7 +1,7 @@
 import { latestDue, publishAtMs, type StarPlan, starPlan, window } from '../../acme/star.ts'
 import { Breaker } from '../schedule/breaker.ts'
 import { BudgetCount, type BudgetLimits, type BudgetRequest, type BudgetUse } from '../schedule/budget.ts'
-import { isUrgent, retryAfterMs, spreadFraction, waitMs } from '../schedule/renewal.ts'
+import { retryAfterMs, spreadFraction, UNPACED, urgencyOf, waitMs } from '../schedule/renewal.ts'
 import { SlidingCount } from '../schedule/sliding-count.ts'
 import { Wheel } from './wheel.ts'
 
@@ -78,8 +78,8 @@ export function simulate(fleet: Fleet, course: Course): Report {
     peaks: [] as BudgetUse[],
   }))
   const paced = new SlidingCount(60_000)
-  const calm: BudgetRequest = { domain: 'fleet.example', urgent: false, counts: true }
-  const urgentOne: BudgetRequest = { ...calm, urgent: true }
+  /** One object, written over for every order. */
+  const request = { domain: 'fleet.example', urgency: 0, counts: true } satisfies BudgetRequest
   const downFromMs = START_MS + (course.outage?.fromMs ?? Infinity)
   const downUntilMs = downFromMs + (course.outage?.forMs ?? 0)
 
@@ -88,9 +88,10 @@ export function simulate(fleet: Fleet, course: Course): Report {
   let tick = 0
 
   /** As `AuthorityPool.choose` and the publisher do: 0 for issued, or when there is room again, or Infinity for a failure. */
-  const order = (isPressing: boolean): number => {
-    if (!isPressing && paced.used(nowMs) >= fleet.ordersPerMinute) return paced.nextFreeMs(nowMs)
-    const request = isPressing ? urgentOne : calm
+  const order = (urgency: number): number => {
+    const isPaced = urgency < UNPACED
+    if (isPaced && paced.used(nowMs) >= fleet.ordersPerMinute) return paced.nextFreeMs(nowMs)
+    request.urgency = urgency
     let roomAtMs = Infinity
     for (let at = 0; at < authorities.length; at++) {
       const { breaker, budget } = authorities[at]!
@@ -108,7 +109,7 @@ export function simulate(fleet: Fleet, course: Course): Report {
         continue
       }
       breaker.succeeded(nowMs)
-      if (!isPressing) paced.add(nowMs)
+      if (isPaced) paced.add(nowMs)
       authorities[at]!.orders++
       return 0
     }
@@ -123,7 +124,7 @@ export function simulate(fleet: Fleet, course: Course): Report {
       hadExpired[device] = 1
       expired++
     }
-    const outcome = order(isUrgent(lifeLeftMs, lifetimeMs))
+    const outcome = order(urgencyOf(lifeLeftMs, lifetimeMs))
     if (outcome === 0) {
       ofTick++
       failures[device] = 0
@@ -136,7 +137,7 @@ export function simulate(fleet: Fleet, course: Course): Report {
     let delayMs: number
     if (outcome === Infinity) {
       failures[device] = Math.min(failures[device]! + 1, 255)
-      delayMs = retryAfterMs(failures[device]!, leftMs, random())
+      delayMs = retryAfterMs(failures[device], leftMs, random())
     } else delayMs = waitMs(outcome - nowMs, leftMs, random())
     wheel.add(device, Math.max(tick + 1, tickAt(nowMs + delayMs)))
   }

@@ -3,8 +3,9 @@ import { fromBase64url } from '../../core/bytes.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault, reasonOf } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
-import { type Attempt, type CertificateWish, ISSUE_MS_MAX } from '../authority/authority.ts'
+import { type CertificateWish, ISSUE_MS_MAX } from '../authority/authority.ts'
 import type { AuthorityPool } from '../authority/pool.ts'
+import { attemptOver, Overtaken, writeDown } from './attempt.ts'
 import { checkIssued } from './fit.ts'
 import { type IssuanceAttempt, type IssuanceRow, type PublicationTerms, planOf } from './rows.ts'
 
@@ -15,7 +16,8 @@ export interface Wanted {
   readonly names: readonly string[]
   /** DER, base64url. */
   readonly csr: string
-  readonly urgent: boolean
+  /** From 0 up to 1. */
+  readonly urgency: number
   /** What it takes the place of, and who issued that. */
   readonly replaces?: { readonly authority: string; readonly leaf: Uint8Array }
   /** Asked for at the start of a fresh attempt; one that is under way keeps its own. */
@@ -40,9 +42,6 @@ export class NotNow extends Error {
   }
 }
 
-/** Another worker has taken this up: leave it to that one. */
-export class Overtaken extends Error {}
-
 /** More rounds than authorities are a bug. */
 const ROUNDS_MAX = 32
 
@@ -65,11 +64,8 @@ export function issuances(options: {
 } {
   const { table, pool, clock } = options
 
-  const write = async (seen: Stored<IssuanceRow>, next: IssuanceRow): Promise<Stored<IssuanceRow>> => {
-    const written = await table.replace(seen, next)
-    if (!written) throw new Overtaken()
-    return written
-  }
+  const write = (seen: Stored<IssuanceRow>, next: IssuanceRow): Promise<Stored<IssuanceRow>> =>
+    writeDown(table, seen, next)
   const begin = async ({ publication, edition }: Wanted): Promise<Stored<IssuanceRow>> => {
     const fresh: IssuanceRow = { edition, failures: 0, passedOver: [] }
     const seen = (await table.find(publication)) ?? (await table.insert(publication, fresh))
@@ -85,11 +81,11 @@ export function issuances(options: {
 
   /** The wish of an order that may exist is kept as it was; one that nobody placed, or that is out of date, is made anew. */
   const takenUp = (begun: IssuanceAttempt, wanted: Wanted): IssuanceAttempt => {
-    const { terms, index, order, placingSinceMs = 0 } = begun
+    const { wish, order, placingSinceMs = 0 } = begun
     const nowMs = clock.nowMs()
     const mayExist = order !== undefined || nowMs - placingSinceMs < ISSUE_MS_MAX
-    const isGood = mayExist && window(planOf(terms), index).notAfterMs > nowMs
-    return { ...begun, taken: begun.taken + 1, ...(isGood ? {} : wanted.terms()) }
+    const isGood = wish && mayExist && window(planOf(wish.terms), wish.index).notAfterMs > nowMs
+    return { ...begun, taken: begun.taken + 1, ...(isGood ? {} : { wish: wanted.terms() }) }
   }
 
   return {
@@ -102,7 +98,7 @@ export function issuances(options: {
         const choice = await pool.choose({
           holder,
           names,
-          urgent: wanted.urgent,
+          urgency: wanted.urgency,
           ...(wanted.replaces ? { renewalAt: wanted.replaces.authority } : {}),
           ...(begun ? { begunAt: begun.authority } : {}),
           passedOver,
@@ -123,20 +119,21 @@ export function issuances(options: {
               seen.row,
               begun && begun.authority !== id ? [...passedOver, begun.authority] : passedOver,
             ),
-            attempt: begun?.authority === id ? takenUp(begun, wanted) : { authority: id, taken: 0, ...wanted.terms() },
+            attempt:
+              begun?.authority === id ? takenUp(begun, wanted) : { authority: id, taken: 0, wish: wanted.terms() },
           })
         } catch (error) {
           await pool.released(id, holder)
           throw error
         }
-        const { terms, index } = seen.row.attempt!
+        const { terms, index } = seen.row.attempt!.wish!
         const wish: CertificateWish = {
           names,
           csr: fromBase64url(wanted.csr)!,
           ...window(planOf(terms), index),
           ...(wanted.replaces?.authority === id ? { replaces: wanted.replaces.leaf } : {}),
         }
-        const handle = attemptOver(seen, signal)
+        const handle = attemptOver(table, seen, clock, signal)
         try {
           const chain = await choice.authority.issue(wish, handle.attempt)
           checkIssued(chain, wish, clock.nowMs())
@@ -171,28 +168,5 @@ export function issuances(options: {
       const seen = await table.find(publication)
       if (seen) await table.remove(seen)
     },
-  }
-
-  function attemptOver(
-    start: Stored<IssuanceRow>,
-    signal: AbortSignal,
-  ): { readonly attempt: Attempt; latest(): Stored<IssuanceRow> } {
-    let seen = start
-    const { order, placingSinceMs } = start.row.attempt!
-    const attempt: Attempt = {
-      // Each has its own time: one that hangs must leave the next one all of it.
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ISSUE_MS_MAX)]),
-      ...(order === undefined ? {} : { order }),
-      ...(placingSinceMs === undefined ? {} : { placingSinceMs }),
-      async placed(url) {
-        const { authority, taken, terms, index } = seen.row.attempt!
-        const kept: IssuanceAttempt = { authority, taken, terms, index }
-        seen = await write(seen, {
-          ...seen.row,
-          attempt: url === undefined ? { ...kept, placingSinceMs: clock.nowMs() } : { ...kept, order: url },
-        })
-      },
-    }
-    return { attempt, latest: () => seen }
   }
 }

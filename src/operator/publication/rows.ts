@@ -54,9 +54,8 @@ export interface IssuanceAttempt {
   readonly authority: string
   /** How often it was taken up; so that who lost it notices at his next write. */
   readonly taken: number
-  /** The wish, which must be the same for whoever goes on with it. */
-  readonly terms: PublicationTerms
-  readonly index: number
+  /** What is wished for, which must be the same for whoever goes on with it. Absent: the order is forwarded as it is. */
+  readonly wish?: { readonly terms: PublicationTerms; readonly index: number }
   readonly placingSinceMs?: number
   readonly order?: string
 }

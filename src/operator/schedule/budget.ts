@@ -20,8 +20,8 @@ export interface BudgetUse {
 export interface BudgetRequest {
   /** Registered domain of the names. */
   readonly domain: string
-  /** May use the share that is kept for those who cannot wait. */
-  readonly urgent: boolean
+  /** From 0 up to 1: how much of the share that is kept for those who cannot wait it may use. */
+  readonly urgency: number
   /** False: the order is there already, or the CA does not count it. */
   readonly counts: boolean
 }
@@ -118,8 +118,9 @@ export class BudgetCount {
     }
   }
 
-  #share(max: number, { urgent }: BudgetRequest): number {
-    return urgent ? max : max - Math.floor(max * this.#urgentShare)
+  /** Whoever is more urgent finds room where the others find none: a budget that is nearly full sorts those who wait. */
+  #share(max: number, { urgency }: BudgetRequest): number {
+    return max - Math.floor(max * this.#urgentShare * (1 - urgency))
   }
 
   #domainCount(domain: string, nowMs: number): SlidingCount {

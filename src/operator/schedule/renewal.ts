@@ -30,9 +30,12 @@ function evenly(text: string): number {
   return createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32
 }
 
-/** Less than a quarter of the nominal lifetime left: half of the time between halfway and the end has gone by in vain. */
-export function isUrgent(lifeLeftMs: number, lifetimeMs: number): boolean {
-  return lifeLeftMs < lifetimeMs / 4
+/** From this urgency on nobody waits for the pace: half of the time that renewals have has gone by. */
+export const UNPACED = 0.5
+
+/** How much of the time between halfway, when it should have been renewed, and its end has gone by: from 0 up to 1. */
+export function urgencyOf(lifeLeftMs: number, lifetimeMs: number): number {
+  return Math.min(Math.max(1 - lifeLeftMs / (lifetimeMs / 2), 0), 1)
 }
 
 /**

@@ -12,7 +12,7 @@ const authority = (id: string): Authority => ({ id, issue: async () => [] })
 const request = (holder: string, more: Partial<PoolRequest> = {}): PoolRequest => ({
   holder,
   names: [`${holder}.cpe.example`],
-  urgent: false,
+  urgency: 0,
   passedOver: [],
   ...more,
 })
@@ -168,9 +168,19 @@ describe('budgets', () => {
     const renewals: string[] = []
     for (let index = 0; index < 12; index++) renewals.push(await ask(pool, `${index}`))
     expect(renewals.filter((id) => id === 'primary').length).toBe(8)
-    expect(await ask(pool, 'first', { urgent: true })).toBe('primary')
-    expect(await ask(pool, 'second', { urgent: true })).toBe('primary')
-    expect(await ask(pool, 'third', { urgent: true })).toBe('budget')
+    expect(await ask(pool, 'first', { urgency: 1 })).toBe('primary')
+    expect(await ask(pool, 'second', { urgency: 1 })).toBe('primary')
+    expect(await ask(pool, 'third', { urgency: 1 })).toBe('budget')
+  })
+
+  it('go to those with the least life left when there is little room', async () => {
+    const tight = { primary: { ordersPer3h: 100 } }
+    const pool = limitedPool(clock, [authority('primary')], { limits: tight, urgentShare: 0.5 })
+    for (let index = 0; index < 75; index++) await ask(pool, `${index}`, { urgency: 1 })
+    const asked = await Promise.all(
+      [0, 0.2, 0.4, 0.6, 0.8].map((urgency, index) => ask(pool, `late-${index}`, { urgency })),
+    )
+    expect(asked).toEqual(['budget', 'budget', 'budget', 'primary', 'primary'])
   })
 
   it('are shared by all instances through the store', async () => {
@@ -216,7 +226,7 @@ describe('budgets', () => {
     const asked: string[] = []
     for (let index = 0; index < 7; index++) asked.push(await ask(pool, `${index}`))
     expect(asked.filter((id) => id === 'primary').length).toBe(5)
-    expect(await ask(pool, 'first', { urgent: true })).toBe('primary')
+    expect(await ask(pool, 'first', { urgency: 1 })).toBe('primary')
     clock.step(65_000)
     expect(await ask(pool, 'later')).toBe('primary')
   })

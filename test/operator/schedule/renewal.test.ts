@@ -1,6 +1,12 @@
 import { expect, it } from 'vitest'
 import { publishAtMs, starPlan, window } from '../../../src/acme/star.ts'
-import { isUrgent, momentWithin, retryAfterMs, spreadFraction, waitMs } from '../../../src/operator/schedule/renewal.ts'
+import {
+  momentWithin,
+  retryAfterMs,
+  spreadFraction,
+  urgencyOf,
+  waitMs,
+} from '../../../src/operator/schedule/renewal.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -41,8 +47,9 @@ it('finds the same moment of a span after every restart', () => {
   expect(momentWithin(span, '7')).toBe(moments[7])
 })
 
-it('calls urgent what has less than a quarter of its lifetime left', () => {
-  expect([isUrgent(25 * HOUR_MS, 100 * HOUR_MS), isUrgent(24 * HOUR_MS, 100 * HOUR_MS)]).toEqual([false, true])
+it('is the more urgent the nearer the end is, from halfway on', () => {
+  const urgencies = [90, 50, 25, 10, 0, -5].map((hours) => urgencyOf(hours * HOUR_MS, 100 * HOUR_MS))
+  expect(urgencies).toEqual([0, 0, 0.5, 0.8, 1, 1])
 })
 
 it('tries again soon at first, then the sooner the less life is left', () => {

@@ -11,6 +11,7 @@ import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
 import type { ForwardingAuthority } from './authority/authority.ts'
 import type { AuthorityPool } from './authority/pool.ts'
 import { Overtaken } from './publication/attempt.ts'
+import { endedRows, type Sweep } from './publication/ended.ts'
 import { forwarding } from './publication/forwarding.ts'
 import { type Issued, issuances, NotNow } from './publication/issuance.ts'
 import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
@@ -29,6 +30,11 @@ const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
 const ADVISED_PARTS_MAX = 10
 const ASK_PATIENCE_MS = 30_000
 const REVOKE_PATIENCE_MS = 60_000
+/** For how long one can still ask what became of an order. */
+const KEPT_MS = 30 * 86_400_000
+const SWEEP_AFTER_START_MS = 60_000
+const SWEEP_EVERY_MS = 3_600_000
+const SWEEP_PAUSE_MS = 5_000
 /** Orders read at a time when resuming. */
 const PAGE = 500
 
@@ -45,6 +51,11 @@ export interface Publisher {
    * Resolves to the end of the last certificate that is out, or undefined when none is.
    */
   cancel(orderId: string, signal: AbortSignal): Promise<number | undefined>
+  /**
+   * Removes one batch of what has been over for that long: publications after their last certificate, then expired orders.
+   * Done by itself, by a job that `resume` puts.
+   */
+  removeEnded(olderThanMs: number): Promise<Sweep>
   readonly certificates: { read(id: string): Promise<PublishedCertificate | undefined> }
 }
 
@@ -70,6 +81,8 @@ export function createPublisher(options: {
 }): Publisher {
   const { accounts, orders, publications, jobs, pool, clock, log } = options
   const issuance = issuances({ table: options.issuances, pool, clock })
+  const ended = endedRows({ orders, publications, issuances: options.issuances, publicationId })
+  const removeEnded = (olderThanMs: number): Promise<Sweep> => ended.sweep(clock.nowMs() - olderThanMs)
   const forwarded = forwarding({ table: options.issuances, orders, clock })
 
   const issueFirst = async (orderId: string, signal: AbortSignal): Promise<void> => {
@@ -219,6 +232,10 @@ export function createPublisher(options: {
   }
 
   const failed = async (job: string, error: unknown): Promise<void> => {
+    if (job === SWEEP) {
+      log.warn(explain(error), 'ended orders could not be removed')
+      return jobs.finish(job, clock.nowMs() + SWEEP_EVERY_MS)
+    }
     const orderId = orderOfJob(job)
     const id = orderId === undefined ? job.slice(RENEW.length) : publicationId(orderId)
     const nowMs = clock.nowMs()
@@ -240,11 +257,24 @@ export function createPublisher(options: {
     return seen && Math.max(0, seen.row.notAfterMs - nowMs)
   }
 
+  const sweep = async (): Promise<void> => {
+    const { removed, isRoundOver } = await removeEnded(KEPT_MS)
+    if (removed > 0) log.info({ removed }, 'ended orders and publications removed')
+    await jobs.finish(SWEEP, clock.nowMs() + (isRoundOver ? SWEEP_EVERY_MS : SWEEP_PAUSE_MS))
+  }
+  const step = (job: string, signal: AbortSignal): Promise<void> => {
+    if (job === SWEEP) return sweep()
+    const orderId = orderOfJob(job)
+    return orderId === undefined ? renew(job.slice(RENEW.length), signal) : issueFirst(orderId, signal)
+  }
+
   const enqueue = (orderId: string): Promise<void> => jobs.put(issueJob(orderId), clock.nowMs())
 
   return {
     enqueue,
+    removeEnded,
     async resume() {
+      await jobs.put(SWEEP, clock.nowMs() + SWEEP_AFTER_START_MS)
       let after: string | undefined
       for (;;) {
         const where = { status: 'processing' }
@@ -255,9 +285,8 @@ export function createPublisher(options: {
       }
     },
     async work(job, signal) {
-      const orderId = orderOfJob(job)
       try {
-        await (orderId === undefined ? renew(job.slice(RENEW.length), signal) : issueFirst(orderId, signal))
+        await step(job, signal)
       } catch (error) {
         if (signal.aborted) return jobs.finish(job, clock.nowMs())
         if (error instanceof Overtaken) return jobs.finish(job, clock.nowMs() + OVERTAKEN_WAIT_MS)
@@ -325,6 +354,7 @@ const CANCELED_ORDER = {
 
 const ISSUE = 'issue/'
 const RENEW = 'renew/'
+const SWEEP = 'sweep'
 const issueJob = (orderId: string): string => ISSUE + orderId
 const renewJob = (publicationId: string): string => RENEW + publicationId
 const instant = (ms: number): string => new Date(ms).toISOString()

@@ -49,10 +49,13 @@ export function retryAfterMs(failures: number, lifeLeftMs: number | undefined, r
 
 /** Without a failure, when there is room again in `roomInMs`: those who wait come back at some of the next openings, not all at one. */
 export function waitMs(roomInMs: number, lifeLeftMs: number | undefined, random: number): number {
-  const spanMs = Math.max(roomInMs, WAIT_MS_MIN) * OPENINGS
-  return (
-    Math.min(spanMs, lifeLeftMs === undefined ? FIRST_WAIT_MS_MAX : patienceMs(lifeLeftMs)) * (0.125 + 0.875 * random)
-  )
+  const openingsMs = Math.max(roomInMs, WAIT_MS_MIN) * OPENINGS
+  const patience = patienceMs(lifeLeftMs)
+  const spanMs =
+    lifeLeftMs === undefined
+      ? Math.min(openingsMs, FIRST_WAIT_MS_MAX)
+      : Math.min(Math.max(openingsMs, patience * PATIENCE_SHARE), patience)
+  return spanMs * (0.125 + 0.875 * random)
 }
 
 function patienceMs(lifeLeftMs: number | undefined): number {
@@ -66,3 +69,5 @@ const FIRST_RETRY_MS_MAX = 600_000
 const FIRST_WAIT_MS_MAX = 60_000
 const WAIT_MS_MIN = 1_000
 const OPENINGS = 8
+/** However often there is a little room, a backlog of a million must not come back for it every few seconds. */
+const PATIENCE_SHARE = 0.5

@@ -63,8 +63,12 @@ it('tries again soon at first, then the sooner the less life is left', () => {
 })
 
 it('waits for a budget over several of its openings, and no longer than the life that is left allows', () => {
-  expect([0, 1].map((random) => waitMs(60_000, 80 * HOUR_MS, random))).toEqual([60_000, 480_000])
+  expect([0, 1].map((random) => waitMs(HOUR_MS / 4, 80 * HOUR_MS, random))).toEqual([
+    (2.5 * HOUR_MS) / 8,
+    2.5 * HOUR_MS,
+  ])
+  expect(waitMs(1_000, 80 * HOUR_MS, 1)).toBe(2.5 * HOUR_MS)
   expect(waitMs(HOUR_MS, 16 * HOUR_MS, 1)).toBe(HOUR_MS)
   expect(waitMs(HOUR_MS, undefined, 1)).toBe(60_000)
-  expect(waitMs(-5, 80 * HOUR_MS, 1)).toBe(8_000)
+  expect(waitMs(-5, undefined, 1)).toBe(8_000)
 })

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { Fault } from '../core/fault.ts'
-import { choice, domainName, duration, filePath, flag, hostPort, httpsUrl, text } from '../core/fields.ts'
+import { choice, domainName, duration, filePath, flag, hostPort, httpsUrl, integer, text } from '../core/fields.ts'
 import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
 import {
   checked,
@@ -19,9 +19,11 @@ import { STORE_KEY_BYTES } from '../store/secrets.ts'
 import { pathResolver, readPem, readPrivateKey, readSecret, readSettingsFile } from '../store/settings-file.ts'
 import { DELEGATED_KEY_TYPES, type DelegatedKeyType } from './delegation/template.ts'
 import { ROLES, type Role } from './roles.ts'
+import type { BudgetLimits } from './schedule/budget.ts'
 
 /** The settings of the operator service: the only code that knows key names. The reference page is made from this table. */
 const AUTHORITIES_MAX = 8
+const BUDGET_MAX = 100_000_000
 const TSIG_NAMES = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[]
 
 const authority = checked(
@@ -44,6 +46,16 @@ const authority = checked(
       text('certificate profile to order', { pattern: /^[\w-]+$/, expected: 'a profile name', max: 64 }),
     ),
     'request-dates': flag('order with an end date; for CAs that allow it', { default: false }),
+    budget: optional(
+      section('how much this CA lets us order; more goes to the next one, or waits', {
+        'orders-per-3h': optional(integer('new orders in three hours', { min: 1, max: BUDGET_MAX })),
+        'per-registered-domain-per-week': optional(
+          integer('certificates for one registered domain in a week', { min: 1, max: BUDGET_MAX }),
+        ),
+        concurrent: optional(integer('orders under way at once', { min: 1, max: 1000 })),
+        'replaces-exempt': flag('renewals that name what they replace (RFC 9773) do not count', { default: false }),
+      }),
+    ),
   }),
   ({ kind, directory }, complain) => {
     if (kind === 'acme' && directory === undefined) complain(['kind'], 'an acme authority needs a directory')
@@ -94,6 +106,23 @@ export const OPERATOR_SETTINGS = checked(
       hook: optional(filePath('dns-01 by a command: COMMAND present|cleanup NAME VALUE')),
     }),
     authorities: list('the CAs, in order of preference', authority, { min: 1, max: AUTHORITIES_MAX }),
+    renewal: section('when certificates are renewed', {
+      spread: integer('per cent of a lifetime over which renewals are spread, before halfway', {
+        min: 0,
+        max: 40,
+        default: 20,
+      }),
+      'orders-per-minute': integer('renewals that can wait, of one instance: how fast a backlog drains', {
+        min: 1,
+        max: 1_000_000,
+        default: 3000,
+      }),
+      'urgent-share': integer('per cent of each budget kept for first certificates and those that run out', {
+        min: 0,
+        max: 90,
+        default: 20,
+      }),
+    }),
     delegation: section('what routers may have', {
       lifetime: duration('lifetime of certificates that do not renew by themselves', {
         default: '7d',
@@ -151,6 +180,7 @@ export interface OperatorConfig {
     readonly hook?: string
   }
   readonly authorities: readonly AuthorityConfig[]
+  readonly renewal: RenewalConfig
   readonly delegation: {
     readonly lifetimeMs: number
     readonly minLifetimeMs: number
@@ -161,11 +191,20 @@ export interface OperatorConfig {
   readonly audit: { readonly retentionMs: number }
 }
 
+export interface RenewalConfig {
+  /** From 0 up to 0.4: the part of a lifetime over which renewals are spread. */
+  readonly spread: number
+  readonly ordersPerMinute: number
+  /** From 0 up to 0.9: the part of each budget kept for what cannot wait. */
+  readonly urgentShare: number
+}
+
 export type AuthorityConfig =
-  | { readonly kind: 'internal'; readonly name: string }
+  | { readonly kind: 'internal'; readonly name: string; readonly budget: BudgetLimits }
   | {
       readonly kind: 'acme'
       readonly name: string
+      readonly budget: BudgetLimits
       readonly directory: string
       readonly trust?: readonly string[]
       readonly eab?: { readonly kid: string; readonly key: string }
@@ -199,6 +238,11 @@ export async function loadOperatorConfig(file: string, overrides: readonly Overr
     },
     zone: await zoneOf(settings.zone, at),
     authorities: await Promise.all(settings.authorities.map((one, index) => authorityOf(one, index, at))),
+    renewal: {
+      spread: settings.renewal.spread / 100,
+      ordersPerMinute: settings.renewal['orders-per-minute'],
+      urgentShare: settings.renewal['urgent-share'] / 100,
+    },
     delegation: {
       lifetimeMs: settings.delegation.lifetime,
       minLifetimeMs: settings.delegation['min-lifetime'],
@@ -252,11 +296,13 @@ async function zoneOf(zone: Settings['zone'], at: PathOf): Promise<OperatorConfi
 }
 
 async function authorityOf(one: Settings['authorities'][number], index: number, at: PathOf): Promise<AuthorityConfig> {
-  if (one.kind === 'internal') return { kind: 'internal', name: one.name }
+  const budget = budgetOf(one)
+  if (one.kind === 'internal') return { kind: 'internal', name: one.name, budget }
   const key = `authorities.${index}`
   return {
     kind: 'acme',
     name: one.name,
+    budget,
     directory: one.directory!,
     ...(one.trust === undefined ? {} : { trust: await readPem(at(one.trust), `${key}.trust`) }),
     ...(one.eab
@@ -264,5 +310,16 @@ async function authorityOf(one: Settings['authorities'][number], index: number, 
       : {}),
     ...(one.profile === undefined ? {} : { profile: one.profile }),
     requestDates: one['request-dates'],
+  }
+}
+
+function budgetOf({ budget }: Settings['authorities'][number]): BudgetLimits {
+  if (!budget) return {}
+  const { 'orders-per-3h': ordersPer3h, 'per-registered-domain-per-week': perDomainPerWeek, concurrent } = budget
+  return {
+    ...(ordersPer3h === undefined ? {} : { ordersPer3h }),
+    ...(perDomainPerWeek === undefined ? {} : { perDomainPerWeek }),
+    ...(concurrent === undefined ? {} : { concurrent }),
+    replacesExempt: budget['replaces-exempt'],
   }
 }

@@ -4,6 +4,7 @@ import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts
 import { createAcmeServer } from '../acme/server/server.ts'
 import type { Clock } from '../core/clock.ts'
 import { explain, type Log } from '../core/log.ts'
+import type { Table } from '../core/table.ts'
 import { createHttpTransport, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
@@ -16,12 +17,15 @@ import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
 import { challengeHook, dnsUpdater } from './authority/dns-01.ts'
 import { openInternalAuthority } from './authority/internal.ts'
-import { firstThatIssues } from './authority/pool.ts'
+import { type AuthorityPool, authorityPool } from './authority/pool.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
 import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
-import { createPublisher, type PublicationRow } from './publisher.ts'
+import type { IssuanceRow, PublicationRow } from './publication/rows.ts'
+import { createPublisher } from './publisher.ts'
 import { servedBy } from './roles.ts'
+import type { BudgetRow } from './schedule/budget.ts'
+import { sharedBudgets } from './schedule/shared-budgets.ts'
 import { createWorker } from './worker.ts'
 
 /** A nonce is used within seconds; 100,000 of them are 10 MB. */
@@ -57,9 +61,11 @@ export async function runOperator(
       accounts,
       orders,
       publications: store.table<PublicationRow>('publication'),
+      issuances: store.table<IssuanceRow>('issuance'),
       jobs,
-      authority: firstThatIssues(authorities, log),
+      pool: poolOf(config, authorities, store.table<BudgetRow>('budget'), context),
       singleLifetimeS: config.delegation.lifetimeMs / 1000,
+      spread: config.renewal.spread,
       clock,
       log,
     })
@@ -115,6 +121,31 @@ function stopped(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** The authorities in order of preference, within their budgets. */
+function poolOf(
+  { authorities: configs, renewal }: OperatorConfig,
+  authorities: readonly Authority[],
+  table: Table<BudgetRow>,
+  { clock, log }: Context,
+): AuthorityPool {
+  return authorityPool({
+    members: authorities.map((authority, index) => ({
+      authority,
+      kind: configs[index]!.kind,
+      ...(configs[index]!.budget.replacesExempt ? { replacesExempt: true } : {}),
+    })),
+    budgets: sharedBudgets({
+      table,
+      limits: new Map(configs.map(({ name, budget }) => [name, budget])),
+      urgentShare: renewal.urgentShare,
+      clock,
+    }),
+    renewalsPerMinuteMax: renewal.ordersPerMinute,
+    clock,
+    log,
   })
 }
 

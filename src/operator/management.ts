@@ -14,7 +14,7 @@ import { type DeviceRegistry, deviceRegistry } from './delegation/devices.ts'
 import { createRevocations } from './delegation/revocations.ts'
 import { standings } from './delegation/standing.ts'
 import { templateFor } from './delegation/template.ts'
-import type { PublicationRow } from './publisher.ts'
+import type { PublicationRow } from './publication/rows.ts'
 
 /** Everything that manages devices and orders, over the store alone: the service and the CLI beside it use the same. */
 export interface Management {

@@ -1,49 +1,40 @@
 import { createHash } from 'node:crypto'
 import type { PublishedCertificate } from '../acme/server/options.ts'
-import { completeOrder, failOrder } from '../acme/server/order-state.ts'
+import { cancelOrder, completeOrder, failOrder } from '../acme/server/order-state.ts'
+import { rewrite } from '../acme/server/rewrite.ts'
 import type { AccountRow, OrderRow } from '../acme/server/rows.ts'
-import { latestDue, publishAtMs, type StarPlan, starPlan, window } from '../acme/star.ts'
-import { fromBase64url } from '../core/bytes.ts'
+import { latestDue } from '../acme/star.ts'
 import type { Clock } from '../core/clock.ts'
-import { reasonOf } from '../core/fault.ts'
 import { explain, type Log } from '../core/log.ts'
 import type { Jobs, Stored, Table } from '../core/table.ts'
-import { parseCertificate, toPem } from '../pki/certificate.ts'
-import type { Authority } from './authority/authority.ts'
-
-/** One rolling certificate at one URL. The CSR is kept, because every renewal is for the same key (RFC 8739 §2). */
-export interface PublicationRow {
-  readonly account: string
-  readonly names: readonly string[]
-  /** DER, base64url. */
-  readonly csr: string
-  readonly getAllowed: boolean
-  readonly terms: PublicationTerms
-  /** Index of the certificate below in its plan (RFC 8739 §3.5). */
-  readonly index: number
-  readonly pem: string
-  readonly notBeforeMs: number
-  readonly notAfterMs: number
-}
-
-/** Start is stored once: computed again from a certificate it would drift. `single` is an order without auto-renewal. */
-export interface PublicationTerms {
-  readonly kind: 'star' | 'single'
-  readonly startMs: number
-  readonly endMs: number
-  readonly lifetimeS: number
-  readonly lifetimeAdjustS: number
-}
+import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
+import type { ForwardingAuthority } from './authority/authority.ts'
+import type { AuthorityPool } from './authority/pool.ts'
+import { Overtaken } from './publication/attempt.ts'
+import { endedRows, type Sweep } from './publication/ended.ts'
+import { forwarding } from './publication/forwarding.ts'
+import { type Issued, issuances, NotNow } from './publication/issuance.ts'
+import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
+import { termsOf } from './publication/terms.ts'
+import { momentWithin, retryAfterMs, urgencyOf, waitMs } from './schedule/renewal.ts'
 
 /** Tries for a first certificate before the order fails; the client then places a new one. */
-const FIRST_ATTEMPTS_MAX = 5
+const FIRST_ATTEMPTS_MAX = 8
 /** However short a CA makes its certificates. */
 const RENEWALS_APART_MS = 1_000
-const RETRY_MS_MIN = 2_000
-const RETRY_MS_MAX = 600_000
-/** A router whose clock is a little slow must not refuse its first certificate; no start-date forbids it (RFC 8739 §3.5). */
-const BACKDATED_MS = 60_000
-const ATTEMPTS_KEPT_MAX = 100_000
+/** What RFC 9773 §4.3 lets a server ask for, and what to do when it does not answer. */
+const ASK_MS_MIN = 60_000
+const ASK_MS_MAX = 86_400_000
+const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
+/** Renewals that a CA can bring about within one life. */
+const ADVISED_PARTS_MAX = 10
+const ASK_PATIENCE_MS = 30_000
+const REVOKE_PATIENCE_MS = 60_000
+/** For how long one can still ask what became of an order. */
+const KEPT_MS = 30 * 86_400_000
+const SWEEP_AFTER_START_MS = 60_000
+const SWEEP_EVERY_MS = 3_600_000
+const SWEEP_PAUSE_MS = 5_000
 /** Orders read at a time when resuming. */
 const PAGE = 500
 
@@ -54,6 +45,17 @@ export interface Publisher {
   resume(): Promise<void>
   /** One due step of one job, as handed out by the job table. */
   work(job: string, signal: AbortSignal): Promise<void>
+  /**
+   * Ends what this order gets: no renewal follows, its STAR URL answers `autoRenewalCanceled` (RFC 8739 §3.1.2), and a
+   * certificate that does not renew by itself is revoked. May be repeated; throws when the CA could not be told.
+   * Resolves to the end of the last certificate that is out, or undefined when none is.
+   */
+  cancel(orderId: string, signal: AbortSignal): Promise<number | undefined>
+  /**
+   * Removes one batch of what has been over for that long: publications after their last certificate, then expired orders.
+   * Done by itself, by a job that `resume` puts.
+   */
+  removeEnded(olderThanMs: number): Promise<Sweep>
   readonly certificates: { read(id: string): Promise<PublishedCertificate | undefined> }
 }
 
@@ -65,38 +67,46 @@ export function createPublisher(options: {
   readonly accounts: Table<AccountRow>
   readonly orders: Table<OrderRow>
   readonly publications: Table<PublicationRow>
+  readonly issuances: Table<IssuanceRow>
   readonly jobs: Jobs
-  readonly authority: Authority
+  readonly pool: AuthorityPool
+  /** Given, and not undefined for an order: that one goes there as it is, and nothing is published here. */
+  readonly forwardTo?: (order: OrderRow) => ForwardingAuthority | undefined
   /** Lifetime of certificates of orders without auto-renewal, where the authority lets us choose. */
   readonly singleLifetimeS: number
+  /** From 0 up to 0.5: the part of a lifetime over which renewals are spread. */
+  readonly spread: number
   readonly clock: Clock
   readonly log: Log
 }): Publisher {
-  const { accounts, orders, publications, jobs, authority, clock, log } = options
-  /** Failures in a row per job, to space the tries. Lost at restart, which only means an earlier try. */
-  const failures = new Map<string, number>()
-
-  const obtain = async (
-    row: Pick<PublicationRow, 'names' | 'csr' | 'terms'>,
-    index: number,
-    signal: AbortSignal,
-  ): Promise<Pick<PublicationRow, 'pem' | 'index' | 'notBeforeMs' | 'notAfterMs'>> => {
-    const dates = window(planOf(row.terms), index)
-    const wish = { names: row.names, csr: fromBase64url(row.csr)!, ...dates }
-    const chain = await authority.issue(wish, { signal, placed: async () => {} })
-    const { notBeforeMs, notAfterMs } = parseCertificate(chain[0]!)
-    return { pem: toPem(chain), index, notBeforeMs, notAfterMs }
-  }
+  const { accounts, orders, publications, jobs, pool, clock, log } = options
+  const issuance = issuances({ table: options.issuances, pool, clock })
+  const ended = endedRows({ orders, publications, issuances: options.issuances, publicationId })
+  const removeEnded = (olderThanMs: number): Promise<Sweep> => ended.sweep(clock.nowMs() - olderThanMs)
+  const forwarded = forwarding({ table: options.issuances, orders, clock })
 
   const issueFirst = async (orderId: string, signal: AbortSignal): Promise<void> => {
-    const order = await orders.find(orderId)
-    if (order?.row.status !== 'processing') return jobs.finish(issueJob(orderId))
     const id = publicationId(orderId)
+    const order = await orders.find(orderId)
+    if (order?.row.status !== 'processing') {
+      if (order?.row.certificateUrl === undefined) await issuance.forget(id)
+      return jobs.finish(issueJob(orderId))
+    }
+    const forwardTo = options.forwardTo?.(order.row)
+    if ((await accounts.find(order.row.account))?.row.status !== 'valid') {
+      await failOrder(orders, orderId, { ...CANCELED_ORDER })
+      return issueFirst(orderId, signal)
+    }
+    if (forwardTo) {
+      await forwarded.forward(id, order, forwardTo, signal)
+      return jobs.finish(issueJob(orderId))
+    }
     const published = (await publications.find(id)) ?? (await publishFirst(id, order, signal))
     // First the renewals, then the order: whatever happens in between, no valid order is left without them.
-    const nextMs = nextIssueMs(published.row)
+    const nextMs = nextStepMs(published)
     if (nextMs !== undefined) await jobs.put(renewJob(id), nextMs)
     await completeOrder(orders, orderId, id)
+    await issuance.forget(id)
     await jobs.finish(issueJob(orderId))
   }
 
@@ -105,60 +115,166 @@ export function createPublisher(options: {
     order: Stored<OrderRow>,
     signal: AbortSignal,
   ): Promise<Stored<PublicationRow>> => {
-    const { account, identifiers, csr, allowCertificateGet } = order.row
-    const fixed = {
-      account,
-      names: identifiers,
-      csr: csr!,
-      getAllowed: allowCertificateGet,
-      terms: termsOf(order.row, clock.nowMs(), options.singleLifetimeS),
-    }
-    const row: PublicationRow = { ...fixed, ...(await obtain(fixed, 0, signal)) }
-    log.info({ names: row.names, until: new Date(row.notAfterMs).toISOString() }, 'first certificate published')
+    const { account, identifiers: names, allowCertificateGet } = order.row
+    const csr = order.row.csr!
+    const { singleLifetimeS, spread } = options
+    const issued = await issuance.obtain(
+      {
+        publication: id,
+        edition: 1,
+        names,
+        csr,
+        urgency: 1,
+        terms: () => ({
+          terms: termsOf(order.row, { publication: id, nowMs: clock.nowMs(), singleLifetimeS, spread }),
+          index: 0,
+        }),
+      },
+      signal,
+    )
+    const fixed = { account, order: order.id, names, csr, getAllowed: allowCertificateGet }
+    const row: PublicationRow = { ...fixed, edition: 1, ...asPublished(issued, clock.nowMs()) }
+    log.info({ names, authority: row.authority, until: instant(row.notAfterMs) }, 'first certificate published')
     // Someone else may have been faster after a lease ran out; theirs is as good.
     return (await publications.insert(id, row)) ?? (await publications.find(id))!
   }
 
   const renew = async (id: string, signal: AbortSignal): Promise<void> => {
-    const seen = await publications.find(id)
+    const found = await publications.find(id)
+    const isOver = !found || clock.nowMs() >= found.row.terms.endMs || !(await mayRenew(found.row))
+    if (isOver || plannedIssueMs(found.row) === undefined) {
+      await issuance.forget(id)
+      return jobs.finish(renewJob(id))
+    }
+    const seen = await withRenewalWindow(found, signal)
     const nowMs = clock.nowMs()
-    const nextMs = seen && nowMs < seen.row.terms.endMs ? nextIssueMs(seen.row) : undefined
-    if (!seen || nextMs === undefined || !(await mayRenew(seen.row))) return jobs.finish(renewJob(id))
-    if (nowMs < nextMs) return jobs.finish(renewJob(id), nextMs)
-    // After downtime only the latest certificate due is issued (RFC 8739 §3.5 counts on from the start).
-    const due = Math.max(latestDue(planOf(seen.row.terms), nowMs) ?? 0, seen.row.index)
-    const renewed = await publications.replace(seen, { ...seen.row, ...(await obtain(seen.row, due, signal)) })
-    if (renewed) log.info({ names: seen.row.names, index: due }, 'next certificate published')
-    // Not renewed: another worker published meanwhile, so look again.
-    const wantedMs = renewed ? nextIssueMs(renewed.row) : nowMs
+    if (nowMs < issueMs(seen)!) return jobs.finish(renewJob(id), nextStepMs(seen))
+    const renewed = await publishNext(seen, signal)
+    // Not renewed: somebody else wrote meanwhile, so look again, and keep what is under way until then.
+    const wantedMs = renewed ? nextStepMs(renewed) : nowMs
+    if (renewed) await issuance.forget(id)
     await jobs.finish(renewJob(id), wantedMs && Math.max(wantedMs, nowMs + RENEWALS_APART_MS))
   }
 
+  const publishNext = async (
+    seen: Stored<PublicationRow>,
+    signal: AbortSignal,
+  ): Promise<Stored<PublicationRow> | undefined> => {
+    const { row, id } = seen
+    const edition = (row.edition ?? 1) + 1
+    const { renewal: _renewal, ...kept } = row
+    const issued = await issuance.obtain(
+      {
+        publication: id,
+        edition,
+        names: row.names,
+        csr: row.csr,
+        urgency: urgencyOf(row.notAfterMs - clock.nowMs(), row.terms.lifetimeS * 1000),
+        ...(row.authority === undefined ? {} : { replaces: { authority: row.authority, leaf: fromPem(row.pem)[0]! } }),
+        // After downtime only the latest certificate due is issued (RFC 8739 §3.5 counts on from the start).
+        terms: () => ({
+          terms: row.terms,
+          index: Math.max(latestDue(planOf(row.terms), clock.nowMs()) ?? 0, row.index),
+        }),
+      },
+      signal,
+    )
+    const renewed = await publications.replace(seen, { ...kept, edition, ...asPublished(issued, clock.nowMs()) })
+    if (renewed)
+      log.info({ names: row.names, authority: issued.authority, index: issued.index }, 'next certificate published')
+    return renewed
+  }
+
+  /** Asks the authority when it wants its certificate renewed, when that is due, and writes the answer down. */
+  const withRenewalWindow = async (
+    seen: Stored<PublicationRow>,
+    signal: AbortSignal,
+  ): Promise<Stored<PublicationRow>> => {
+    const { row } = seen
+    const authority = row.authority === undefined ? undefined : pool.find(row.authority)
+    const nowMs = clock.nowMs()
+    // A certificate that is due anyway needs no advice.
+    if (!authority?.renewalWindow || nowMs < (row.renewal?.askAgainMs ?? 0) || nowMs >= issueMs(seen)!) return seen
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(ASK_PATIENCE_MS)])
+    const answer = await authority.renewalWindow(fromPem(row.pem)[0]!, patience).catch((error: unknown) => {
+      log.info({ authority: authority.id, ...explain(error) }, 'no renewal information')
+    })
+    const renewal = answer
+      ? { ...answer, askAgainMs: Math.min(Math.max(answer.askAgainMs, nowMs + ASK_MS_MIN), nowMs + ASK_MS_MAX) }
+      : { startMs: Infinity, endMs: Infinity, ...row.renewal, askAgainMs: nowMs + ASK_AFTER_FAILURE_MS }
+    const isKnown = Number.isFinite(renewal.startMs) && renewal.endMs > renewal.startMs
+    const next = isKnown ? renewal : { ...renewal, startMs: NEVER_MS, endMs: NEVER_MS }
+    return (await publications.replace(seen, { ...row, renewal: next })) ?? (await publications.find(seen.id)) ?? seen
+  }
+
+  /** When it wants its next certificate: by its plan, or sooner when the authority says so. */
+  const issueMs = ({ id, row }: Stored<PublicationRow>): number | undefined => {
+    const plannedMs = plannedIssueMs(row)
+    if (plannedMs === undefined || !row.renewal) return plannedMs
+    const { publishedMs = row.notBeforeMs, notBeforeMs, notAfterMs } = row
+    // A CA that always says "now" must not make us renew for ever.
+    const earliestMs = publishedMs + (notAfterMs - notBeforeMs) / ADVISED_PARTS_MAX
+    return Math.min(plannedMs, Math.max(earliestMs, momentWithin(row.renewal, id)))
+  }
+  const nextStepMs = (seen: Stored<PublicationRow>): number | undefined => {
+    const dueMs = issueMs(seen)
+    const { authority, renewal } = seen.row
+    const asks = authority !== undefined && pool.find(authority)?.renewalWindow !== undefined
+    // RFC 9773 §4.3: once right after issuance.
+    return dueMs === undefined || !asks ? dueMs : Math.min(dueMs, renewal?.askAgainMs ?? clock.nowMs())
+  }
+
   /** A deactivated account, after a key was lost, must not be served on (RFC 9115 §7.2). */
-  const mayRenew = async ({ account }: PublicationRow): Promise<boolean> =>
-    (await accounts.find(account))?.row.status === 'valid'
+  const mayRenew = async ({ account, order, canceled }: PublicationRow): Promise<boolean> => {
+    if (canceled || (await accounts.find(account))?.row.status !== 'valid') return false
+    const status = order === undefined ? undefined : (await orders.find(order))?.row.status
+    return status !== 'canceled' && status !== 'invalid'
+  }
 
   const failed = async (job: string, error: unknown): Promise<void> => {
-    const count = (failures.get(job) ?? 0) + 1
+    if (job === SWEEP) {
+      log.warn(explain(error), 'ended orders could not be removed')
+      return jobs.finish(job, clock.nowMs() + SWEEP_EVERY_MS)
+    }
     const orderId = orderOfJob(job)
+    const id = orderId === undefined ? job.slice(RENEW.length) : publicationId(orderId)
+    const nowMs = clock.nowMs()
+    const lifeLeftMs = orderId === undefined ? await lifeLeft(id, nowMs) : undefined
+    if (error instanceof NotNow)
+      return jobs.finish(job, nowMs + waitMs(error.untilMs - nowMs, lifeLeftMs, Math.random()))
+    const count = await issuance.countFailure(id)
     log.warn({ job: job.split('/')[0], attempt: count, ...explain(error) }, 'a certificate could not be published yet')
     if (orderId !== undefined && count >= FIRST_ATTEMPTS_MAX) {
-      failures.delete(job)
       const detail = 'the certification authorities behind this server did not issue; place a new order later'
       await failOrder(orders, orderId, { type: 'urn:ietf:params:acme:error:serverInternal', detail, status: 500 })
+      await issuance.forget(id)
       return jobs.finish(job)
     }
-    if (failures.size >= ATTEMPTS_KEPT_MAX) failures.clear()
-    failures.set(job, count)
-    const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(count - 1, 16))
-    await jobs.finish(job, clock.nowMs() + delayMs * (0.5 + Math.random() / 2))
+    await jobs.finish(job, nowMs + retryAfterMs(count, lifeLeftMs, Math.random()))
+  }
+  const lifeLeft = async (id: string, nowMs: number): Promise<number | undefined> => {
+    const seen = await publications.find(id)
+    return seen && Math.max(0, seen.row.notAfterMs - nowMs)
+  }
+
+  const sweep = async (): Promise<void> => {
+    const { removed, isRoundOver } = await removeEnded(KEPT_MS)
+    if (removed > 0) log.info({ removed }, 'ended orders and publications removed')
+    await jobs.finish(SWEEP, clock.nowMs() + (isRoundOver ? SWEEP_EVERY_MS : SWEEP_PAUSE_MS))
+  }
+  const step = (job: string, signal: AbortSignal): Promise<void> => {
+    if (job === SWEEP) return sweep()
+    const orderId = orderOfJob(job)
+    return orderId === undefined ? renew(job.slice(RENEW.length), signal) : issueFirst(orderId, signal)
   }
 
   const enqueue = (orderId: string): Promise<void> => jobs.put(issueJob(orderId), clock.nowMs())
 
   return {
     enqueue,
+    removeEnded,
     async resume() {
+      await jobs.put(SWEEP, clock.nowMs() + SWEEP_AFTER_START_MS)
       let after: string | undefined
       for (;;) {
         const where = { status: 'processing' }
@@ -169,41 +285,79 @@ export function createPublisher(options: {
       }
     },
     async work(job, signal) {
-      const orderId = orderOfJob(job)
       try {
-        await (orderId === undefined ? renew(job.slice(RENEW.length), signal) : issueFirst(orderId, signal))
-        failures.delete(job)
+        await step(job, signal)
       } catch (error) {
         if (signal.aborted) return jobs.finish(job, clock.nowMs())
+        if (error instanceof Overtaken) return jobs.finish(job, clock.nowMs() + OVERTAKEN_WAIT_MS)
         await failed(job, error).catch((storeError: unknown) =>
-          log.error({ ...explain(storeError), reason: reasonOf(error) }, 'a failure could not be recorded'),
+          log.error({ ...explain(storeError), job: job.split('/')[0] }, 'a failure could not be recorded'),
         )
       }
+    },
+    async cancel(orderId, signal) {
+      const id = publicationId(orderId)
+      const order = await orders.find(orderId)
+      if (!order) return undefined
+      const { status, star } = order.row
+      if (status === 'ready' || status === 'processing')
+        await failOrder(orders, orderId, { ...CANCELED_ORDER }).catch(() => undefined)
+      const published = await publications.find(id)
+      if (published && !published.row.canceled) await rewrite(publications, id, (row) => ({ ...row, canceled: true }))
+      if (status === 'valid' && star) await cancelOrder(orders, orderId)
+      await jobs.finish(renewJob(id))
+      const forwardedTo = options.forwardTo?.(order.row)
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)])
+      if (forwardedTo && (await forwarded.cancel(id, forwardedTo, patience))) return undefined
+      await issuance.forget(id)
+      if (!published) return undefined
+      const { terms, authority, pem, notAfterMs } = published.row
+      const issuer = authority === undefined ? undefined : pool.find(authority)
+      if (terms.kind === 'single' && issuer?.revoke) {
+        await issuer.revoke(fromPem(pem)[0]!, patience)
+        return undefined
+      }
+      return notAfterMs > clock.nowMs() ? notAfterMs : undefined
     },
     certificates: {
       async read(id) {
         const publication = await publications.find(id)
         if (!publication) return undefined
-        const { account, pem, notBeforeMs, notAfterMs, getAllowed, terms } = publication.row
-        const over = terms.kind === 'star' && clock.nowMs() >= terms.endMs
+        const { account, pem, notBeforeMs, notAfterMs, getAllowed, terms, canceled } = publication.row
+        const isStar = terms.kind === 'star'
+        // A second read, of a row by its id: the account may have been deactivated by whoever lost its key.
+        const isCanceled = isStar && (canceled || (await accounts.find(account))?.row.status !== 'valid')
+        const isOver = isStar && clock.nowMs() >= terms.endMs
         return {
           account,
           pem,
           notBeforeMs,
           notAfterMs,
           getAllowed,
-          nextChangeMs: nextIssueMs(publication.row) ?? notAfterMs,
-          ...(over ? { ended: 'autoRenewalExpired' as const } : {}),
+          nextChangeMs: issueMs(publication) ?? notAfterMs,
+          ...(isCanceled ? { ended: 'autoRenewalCanceled' as const } : {}),
+          ...(isOver && !isCanceled ? { ended: 'autoRenewalExpired' as const } : {}),
         }
       },
     },
   }
 }
 
+/** A date that does not come: rows are JSON, which has no Infinity. */
+const NEVER_MS = 8.64e15
+const OVERTAKEN_WAIT_MS = 20_000
+const CANCELED_ORDER = {
+  type: 'urn:ietf:params:acme:error:unauthorized',
+  detail: 'the order was cancelled before its certificate was issued',
+  status: 403,
+} as const
+
 const ISSUE = 'issue/'
 const RENEW = 'renew/'
+const SWEEP = 'sweep'
 const issueJob = (orderId: string): string => ISSUE + orderId
 const renewJob = (publicationId: string): string => RENEW + publicationId
+const instant = (ms: number): string => new Date(ms).toISOString()
 
 function orderOfJob(job: string): string | undefined {
   return job.startsWith(ISSUE) ? job.slice(ISSUE.length) : undefined
@@ -214,36 +368,10 @@ function publicationId(orderId: string): string {
   return createHash('sha256').update(`publication of ${orderId}`).digest('base64url').slice(0, 32)
 }
 
-function planOf(terms: PublicationTerms): StarPlan {
-  return starPlan(terms)
-}
-
-function termsOf(order: OrderRow, nowMs: number, singleLifetimeS: number): PublicationTerms {
-  // Whole seconds: certificates have no finer dates.
-  const issuedMs = Math.floor(nowMs / 1000) * 1000
-  const { autoRenewal } = order
-  if (autoRenewal) {
-    const backMs = Math.min(BACKDATED_MS, Math.floor(autoRenewal.lifetimeS / 4) * 1000)
-    const startMs = autoRenewal.startMs === undefined ? issuedMs - backMs : Math.max(autoRenewal.startMs, issuedMs)
-    return { kind: 'star', ...autoRenewal, startMs }
-  }
-  return {
-    kind: 'single',
-    startMs: issuedMs,
-    endMs: issuedMs + singleLifetimeS * 1000,
-    lifetimeS: singleLifetimeS,
-    lifetimeAdjustS: 0,
-  }
-}
-
-/**
- * When this publication wants a new certificate; undefined when it has its last one. By its plan, or sooner when the CA
- * made the certificate shorter than planned: then after two thirds of its real life.
- */
-function nextIssueMs({ terms, index, notBeforeMs, notAfterMs }: PublicationRow): number | undefined {
-  if (terms.kind === 'single') return undefined
-  const plan = planOf(terms)
-  const plannedMs = index + 1 < plan.count ? publishAtMs(plan, index + 1) : undefined
-  if (notAfterMs >= window(plan, index).notAfterMs) return plannedMs
-  return Math.min(notBeforeMs + ((notAfterMs - notBeforeMs) * 2) / 3, plannedMs ?? Number.POSITIVE_INFINITY)
+function asPublished(
+  { chain, authority, terms, index }: Issued,
+  publishedMs: number,
+): Pick<PublicationRow, 'pem' | 'terms' | 'index' | 'notBeforeMs' | 'notAfterMs' | 'authority' | 'publishedMs'> {
+  const { notBeforeMs, notAfterMs } = parseCertificate(chain[0]!)
+  return { pem: toPem(chain), terms, index, notBeforeMs, notAfterMs, authority, publishedMs }
 }

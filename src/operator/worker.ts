@@ -27,11 +27,18 @@ export function createWorker(options: {
     await clock.sleep(IDLE_MS, wake.signal).catch(() => {})
     if (wake.signal.aborted) wake = new AbortController()
   }
-  /** A lease that could not be extended is no harm yet: should another worker take the job, every step may be repeated. */
-  const keepLease = async (job: string, done: AbortSignal): Promise<void> => {
+  /** Extends the lease until `done`; calls `lost` when it may have ended, because another worker may begin then. */
+  const keepLease = async (job: string, done: AbortSignal, lost: () => void): Promise<void> => {
+    let untilMs = clock.monotonicMs() + LEASE_MS
     while (!done.aborted) {
       await clock.sleep(EXTEND_EVERY_MS, done).catch(() => {})
-      if (!done.aborted) await jobs.extend(job, clock.nowMs(), LEASE_MS).catch(() => {})
+      if (done.aborted) return
+      if (clock.monotonicMs() >= untilMs) return lost()
+      const beganMs = clock.monotonicMs()
+      await jobs.extend(job, clock.nowMs(), LEASE_MS).then(
+        () => (untilMs = beganMs + LEASE_MS),
+        () => undefined,
+      )
     }
   }
   return {
@@ -43,10 +50,10 @@ export function createWorker(options: {
         const room = PARALLEL_MAX - underWay.size
         const taken = room === 0 ? [] : await takeJobs(jobs, clock, log, room)
         for (const job of taken) {
-          const done = new AbortController()
-          void keepLease(job, done.signal)
+          const [done, lost] = [new AbortController(), new AbortController()]
+          void keepLease(job, done.signal, () => lost.abort(new Error('the lease of this job has ended')))
           const step = publisher
-            .work(job, signal)
+            .work(job, AbortSignal.any([signal, lost.signal]))
             .catch((error: unknown) => log.error(explain(error), 'a job failed by a bug of ours'))
             .finally(() => {
               done.abort()

@@ -4,13 +4,16 @@ import { toBase64url } from '../../src/core/bytes.ts'
 import { Fault } from '../../src/core/fault.ts'
 import { createLog } from '../../src/core/log.ts'
 import type { CertificateWish } from '../../src/operator/authority/authority.ts'
-import { createPublisher, type PublicationRow } from '../../src/operator/publisher.ts'
+import type { IssuanceRow, PublicationRow } from '../../src/operator/publication/rows.ts'
+import { createPublisher } from '../../src/operator/publisher.ts'
 import { createWorker } from '../../src/operator/worker.ts'
+import { fromPem } from '../../src/pki/certificate.ts'
 import { createCsr } from '../../src/pki/csr.ts'
 import { generateKey, spkiOf } from '../../src/pki/key.ts'
 import { createRoot, signLeaf } from '../../src/pki/sign.ts'
 import { memoryJobs, memoryTable } from '../../src/store/memory.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { poolOf } from './support/pool.ts'
 
 const DAY_MS = 86_400_000
 const NAME = 'cpe-1.cpe.example'
@@ -44,6 +47,10 @@ function createWorld() {
     publications,
     jobs,
     wishes,
+    revoked: [] as Uint8Array[],
+    /** What the CA says about renewal, and how often it was asked. */
+    ari: undefined as (() => { startMs: number; endMs: number; askAgainMs: number }) | undefined,
+    asked: 0,
     failure: undefined as Error | undefined,
     /** What the CA makes of the dates it is asked for. */
     datesOf: (wish: CertificateWish) => ({ notBeforeMs: wish.notBeforeMs, notAfterMs: wish.notAfterMs }),
@@ -64,8 +71,9 @@ function createWorld() {
     accounts,
     orders,
     publications,
+    issuances: memoryTable<IssuanceRow>(),
     jobs,
-    authority: {
+    pool: poolOf(clock, {
       id: 'test',
       async issue(wish) {
         if (world.failure) throw world.failure
@@ -75,8 +83,17 @@ function createWorld() {
         const issuer = { certificate: root, keyPem: rootKey }
         return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, ...dates })]
       },
-    },
+      async revoke(leaf) {
+        world.revoked.push(leaf)
+      },
+      async renewalWindow() {
+        if (!world.ari) return undefined
+        world.asked++
+        return world.ari()
+      },
+    }),
     singleLifetimeS: 7 * 86_400,
+    spread: 0,
     clock,
     log,
   })
@@ -228,6 +245,115 @@ describe('an order without auto-renewal (RFC 9115 §2.3.3)', () => {
     await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
     await pass(world.clock, 30 * DAY_MS)
     expect(datesOf(world.wishes)).toEqual(['01-10→01-17'])
+  })
+})
+
+describe('ending', () => {
+  const valid = async (kind: 'star' | 'single' = 'star'): Promise<string> => {
+    await placeOrder(world, 'order-1', kind)
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    return (await world.orders.find('order-1'))!.row.certificate!
+  }
+  const signal = AbortSignal.timeout(60_000)
+
+  it('of a STAR order: no renewal follows, and its URL answers autoRenewalCanceled (RFC 8739 §3.1.2)', async () => {
+    const id = await valid()
+    const usableUntilMs = await world.publisher.cancel('order-1', signal)
+    expect(usableUntilMs).toBe((await published())!.notAfterMs)
+    expect((await world.orders.find('order-1'))!.row.status).toBe('canceled')
+    expect((await world.publisher.certificates.read(id))!.ended).toBe('autoRenewalCanceled')
+    await pass(world.clock, 2 * DAY_MS)
+    expect(world.wishes.length).toBe(1)
+    expect(world.revoked).toEqual([])
+    expect(await world.publisher.cancel('order-1', signal)).toBe(usableUntilMs)
+  })
+
+  it('of a single certificate: it is revoked at the authority that issued it', async () => {
+    const id = await valid('single')
+    expect(await world.publisher.cancel('order-1', signal)).toBeUndefined()
+    expect(world.revoked).toEqual([fromPem((await published())!.pem)[0]])
+    expect((await world.orders.find('order-1'))!.row.status).toBe('valid')
+    expect((await world.publisher.certificates.read(id))!.ended).toBeUndefined()
+  })
+
+  it('of an order that is still under way: it becomes invalid and gets nothing', async () => {
+    world.failure = new Fault('AUTHORITY_UNAVAILABLE', 'the CA is down')
+    await placeOrder(world, 'order-1')
+    await world.publisher.work('issue/order-1', signal)
+    await world.publisher.cancel('order-1', signal)
+    world.failure = undefined
+    world.start()
+    await world.clock.advance(60_000)
+    expect((await world.orders.find('order-1'))!.row.status).toBe('invalid')
+    expect(world.wishes).toEqual([])
+  })
+
+  it('of an account: its STAR certificates are shown to nobody any more (RFC 9115 §7.2)', async () => {
+    const id = await valid()
+    const account = (await world.accounts.find('account-1'))!
+    await world.accounts.replace(account, { ...account.row, status: 'deactivated' })
+    expect((await world.publisher.certificates.read(id))!.ended).toBe('autoRenewalCanceled')
+  })
+
+  it('of an account with an order under way: it fails before a CA is asked', async () => {
+    await placeOrder(world, 'order-1')
+    const account = (await world.accounts.find('account-1'))!
+    await world.accounts.replace(account, { ...account.row, status: 'deactivated' })
+    await world.publisher.work('issue/order-1', signal)
+    expect((await world.orders.find('order-1'))!.row).toMatchObject({ status: 'invalid', error: { status: 403 } })
+    expect(world.wishes).toEqual([])
+  })
+})
+
+describe('a CA that says when it wants a certificate renewed (RFC 9773)', () => {
+  const HOUR_MS = 3_600_000
+
+  it('is asked once after issuance and then when it said, and its window brings the renewal forward', async () => {
+    world.ari = () => ({
+      startMs: START_MS + 10 * HOUR_MS,
+      endMs: START_MS + 12 * HOUR_MS,
+      askAgainMs: world.clock.nowMs() + 6 * HOUR_MS,
+    })
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    await world.clock.advance(60_000)
+    expect(world.asked).toBe(1)
+    await pass(world.clock, 5 * HOUR_MS)
+    expect(world.asked).toBe(1)
+    await pass(world.clock, 7 * HOUR_MS)
+    await eventually(async () => (await published())?.edition === 2)
+    expect(world.wishes.length).toBe(2)
+    expect(world.wishes[1]!.replaces).toBeDefined()
+  })
+
+  it('is not believed beyond what RFC 8739 promises: the plan comes first', async () => {
+    world.ari = () => ({
+      startMs: START_MS + 3 * DAY_MS,
+      endMs: START_MS + 3 * DAY_MS + HOUR_MS,
+      askAgainMs: world.clock.nowMs() + DAY_MS,
+    })
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    await world.clock.advance(60_000)
+    await pass(world.clock, DAY_MS)
+    await eventually(async () => (await published())?.index === 1)
+    expect(datesOf(world.wishes)).toEqual(['01-10→01-14', '01-11→01-18'])
+  })
+
+  it('changes nothing when it does not answer', async () => {
+    world.ari = () => {
+      throw new Fault('ACME_UNREACHABLE', 'no renewal information')
+    }
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    await world.clock.advance(60_000)
+    await pass(world.clock, DAY_MS)
+    await eventually(async () => (await published())?.index === 1)
+    expect(world.asked).toBeLessThan(8)
   })
 })
 

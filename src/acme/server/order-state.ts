@@ -29,6 +29,21 @@ export function completeOrder(orders: Table<OrderRow>, id: string, certificateId
   )
 }
 
+/** processing → valid, with a certificate that is published elsewhere (RFC 9115 §2.3.2: the CA's own URL). */
+export function completeForwardedOrder(
+  orders: Table<OrderRow>,
+  id: string,
+  certificateUrl: string,
+): Promise<Stored<OrderRow>> {
+  return moveOrder(
+    orders,
+    id,
+    'valid',
+    (row) => ({ ...row, certificateUrl }),
+    (row) => row.certificateUrl === certificateUrl,
+  )
+}
+
 /** ready or processing → invalid. `clearGetFlag` tells the client that no authority could allow plain GET. */
 export function failOrder(
   orders: Table<OrderRow>,

@@ -36,4 +36,6 @@ export interface OrderRow {
   readonly error?: ProblemDocument
   /** Id of the published certificate. */
   readonly certificate?: string
+  /** In its place: where the authority itself publishes it, when the order was forwarded (RFC 9115 §2.3.2). */
+  readonly certificateUrl?: string
 }

@@ -11,6 +11,7 @@ import { AUTHORITY_COMMANDS } from './authority.ts'
 import { DELEGATION_COMMANDS } from './delegation.ts'
 import { DEVICE_COMMANDS } from './device.ts'
 import { ORDER_COMMANDS } from './order.ts'
+import { PLAN_COMMAND } from './plan.ts'
 
 const DAEMON = daemonVerbs({ configFile: CONFIG_FILE, load: loadOperatorConfig, run: runOperator })
 
@@ -49,4 +50,5 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
   ...ORDER_COMMANDS,
   ...AUTHORITY_COMMANDS,
   ...AUDIT_COMMANDS,
+  plan: PLAN_COMMAND,
 }

@@ -18,16 +18,17 @@ export interface Pebble {
 export async function pebbleIn(
   scene: Scene,
   options: { readonly dnsServer: string; readonly validityS: number },
+  name = 'pebble',
 ): Promise<Pebble> {
   const [port, managementPort, httpPort, tlsPort] = await freePorts(4)
   const authority = await makeAuthority('HTTPS of the test CA')
   const { key, chain } = await authority.certify({ dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] })
-  const settings = await scene.settings('pebble/pebble.json', {
+  const settings = await scene.settings(`${name}/pebble.json`, {
     pebble: {
       listenAddress: `127.0.0.1:${port}`,
       managementListenAddress: `127.0.0.1:${managementPort}`,
-      certificate: await scene.write('pebble/https.pem', chain),
-      privateKey: await scene.write('pebble/https.key', key),
+      certificate: await scene.write(`${name}/https.pem`, chain),
+      privateKey: await scene.write(`${name}/https.key`, key),
       httpPort,
       tlsPort,
       ocspResponderURL: '',
@@ -38,7 +39,7 @@ export async function pebbleIn(
   const issuingRoot = (): Promise<string> => get(`https://127.0.0.1:${managementPort}/roots/0`, authority.rootPem)
   return {
     directoryUrl: `https://127.0.0.1:${port}/dir`,
-    trust: await scene.write('pebble/trust.pem', authority.rootPem),
+    trust: await scene.write(`${name}/trust.pem`, authority.rootPem),
     issuingRoot,
     async start() {
       const daemon = startDaemon('pebble', ['-config', settings, '-strict', '-dnsserver', options.dnsServer], {

@@ -25,6 +25,9 @@ export async function findOrder(
 /** With Location, because clients that were answered by `finalize` poll that URL. */
 export function orderReply(status: number, { id, row }: Stored<OrderRow>, context: AcmeContext): Reply {
   const { urls } = context
+  const certificate =
+    row.certificateUrl ??
+    (row.certificate === undefined ? undefined : urls.to('certificate', { certificate: row.certificate }))
   const resource: Order = {
     status: row.status,
     expires: buildDate(row.expiresMs),
@@ -34,9 +37,7 @@ export function orderReply(status: number, { id, row }: Stored<OrderRow>, contex
     authorizations: [],
     finalize: urls.to('finalize', { order: id }),
     ...(row.error ? { error: row.error } : {}),
-    ...(row.certificate === undefined
-      ? {}
-      : { [row.star ? 'star-certificate' : 'certificate']: urls.to('certificate', { certificate: row.certificate }) }),
+    ...(certificate === undefined ? {} : { [row.star ? 'star-certificate' : 'certificate']: certificate }),
   }
   return jsonReply(status, resource, {
     Location: urls.to('order', { order: id }),

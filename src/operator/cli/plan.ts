@@ -1,0 +1,87 @@
+import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
+import { configOption } from '../../core/daemon-verbs.ts'
+import { Fault } from '../../core/fault.ts'
+import { Refusal, readDuration } from '../../core/units.ts'
+import { loadOperatorConfig } from '../config.ts'
+import { forecast } from '../plan/forecast.ts'
+import type { Fleet } from '../plan/simulation.ts'
+import { forecastTable } from '../plan/table.ts'
+
+/** Typed arrays of this many: half a gigabyte. */
+const DEVICES_MAX = 20_000_000
+const DAYS_MAX = 3660
+const LIFETIME_MS_MIN = 3_600_000
+const LIFETIME_MS_MAX = 90 * 86_400_000
+const OUTAGES: readonly string[] = ['1h', '6h', '72h']
+const OUTAGES_MAX = 8
+const CONFIG_FILE = 'hearth-operator.yaml'
+
+const repeated = (value: string, help: string): CommandOption => ({ type: 'string', multiple: true, value, help })
+
+/** `plan`: what a fleet asks of its CAs, and what becomes of it when they are out. Needs no running service. */
+export const PLAN_COMMAND: Command = {
+  usage: '--devices N --lifetime D [--config FILE | --authority NAME:ORDERS...] [--outage D...] [--json]',
+  summary: 'simulate a fleet: orders, budgets, outages',
+  options: {
+    devices: { type: 'string', value: 'N', help: 'routers in the fleet' },
+    lifetime: { type: 'string', value: 'D', help: 'lifetime they ask for, such as 7d' },
+    days: { type: 'string', value: 'N', help: 'days to simulate (default 365)' },
+    config: configOption(CONFIG_FILE),
+    set: SET_OPTION,
+    authority: repeated(
+      'NAME:ORDERS',
+      'instead of a settings file: an authority and its orders per 3 h, 0 for no limit',
+    ),
+    outage: repeated('D', `outage of the first authority; may be repeated (default ${OUTAGES.join(', ')})`),
+    json: { type: 'boolean', help: 'print JSON' },
+  },
+  async run(input) {
+    const days = whole(input, 'days', DAYS_MAX, 365)
+    const outages = (input.values.outage as readonly string[] | undefined) ?? OUTAGES
+    if (outages.length > OUTAGES_MAX) throw new Fault('USAGE', `--outage: at most ${OUTAGES_MAX} of them`)
+    const outagesMs = outages.map((text) => duration('outage', text, 0, LIFETIME_MS_MAX))
+    const fleet = await fleetOf(input)
+    const result = forecast(fleet, { days, outagesMs })
+    input.print(input.values.json === true ? JSON.stringify(result, null, 2) : forecastTable(fleet, days, result))
+    return EXIT.OK
+  },
+}
+
+async function fleetOf(input: Input): Promise<Fleet> {
+  const { authority: given, lifetime, config } = input.values
+  const size = {
+    devices: whole(input, 'devices', DEVICES_MAX),
+    lifetimeMs: duration('lifetime', String(lifetime ?? ''), LIFETIME_MS_MIN, LIFETIME_MS_MAX),
+  }
+  if (Array.isArray(given)) {
+    if (config !== undefined) throw new Fault('USAGE', 'give --config or --authority, not both')
+    const authorities = given.flatMap((list: string) => list.split(',')).map(authorityOf)
+    return { ...size, authorities, spread: 0.2, urgentShare: 0.2, ordersPerMinute: 3000 }
+  }
+  const { file, overrides } = configArguments(input, CONFIG_FILE)
+  const { authorities, renewal } = await loadOperatorConfig(file, overrides)
+  return { ...size, ...renewal, authorities: authorities.map(({ name, budget }) => ({ name, limits: budget })) }
+}
+
+function authorityOf(text: string): Fleet['authorities'][number] {
+  const [, name, digits] = /^([a-z0-9-]{1,32}):(\d{1,9})$/.exec(text) ?? []
+  if (name === undefined) throw new Fault('USAGE', `--authority ${text}: expected NAME:ORDERS, such as primary:300`)
+  return { name, limits: Number(digits) === 0 ? {} : { ordersPer3h: Number(digits) } }
+}
+
+function whole({ values }: Input, option: string, max: number, preset?: number): number {
+  const number = values[option] === undefined ? preset : Number(values[option])
+  if (number !== undefined && Number.isInteger(number) && number >= 1 && number <= max) return number
+  throw new Fault('USAGE', `--${option}: expected a whole number from 1 to ${max}`)
+}
+
+function duration(option: string, text: string, minMs: number, maxMs: number): number {
+  try {
+    const ms = readDuration(text)
+    if (ms >= minMs && ms <= maxMs) return ms
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+  }
+  const range = minMs === 0 ? 'at most 90d' : 'from 1h to 90d'
+  throw new Fault('USAGE', `--${option}: expected a duration such as 7d, ${range}, got ${JSON.stringify(text)}`)
+}

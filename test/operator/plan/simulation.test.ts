@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { forecast } from '../../../src/operator/plan/forecast.ts'
+import { type Fleet, simulate } from '../../../src/operator/plan/simulation.ts'
+import { forecastTable } from '../../../src/operator/plan/table.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const fleet: Fleet = {
+  devices: 1_000,
+  lifetimeMs: 4 * DAY_MS,
+  authorities: [{ name: 'primary', limits: {} }],
+  spread: 0.2,
+  urgentShare: 0.2,
+  ordersPerMinute: 3_000,
+}
+const withBackup = { ...fleet, authorities: [...fleet.authorities, { name: 'backup', limits: {} }] }
+const outage = (hours: number) => ({ fromMs: 2 * DAY_MS, forMs: hours * HOUR_MS })
+
+describe('a fleet on a virtual clock', () => {
+  it('renews every certificate once in each lifetime, evenly, with half of its life left or more', () => {
+    const report = simulate(fleet, { days: 40 })
+    expect(report.orders).toBeGreaterThanOrEqual(1_000 * 10 - 1)
+    expect(report.orders).toBeLessThanOrEqual(1_000 * 10 + 1)
+    expect(report.expired).toBe(0)
+    expect(report.leastLifeLeftMs).toBeGreaterThanOrEqual(2 * DAY_MS - 60_000)
+    const large = simulate({ ...fleet, devices: 20_000 }, { days: 4 })
+    expect(large.peakPerSecond).toBeLessThan(4 * large.meanPerSecond)
+  })
+
+  it('gives the same report each time', () => {
+    expect(simulate(fleet, { days: 5, outage: outage(6) })).toEqual(simulate(fleet, { days: 5, outage: outage(6) }))
+  })
+
+  it('sees no expired certificate while an outage is shorter than half a lifetime, and many when it is longer than a whole', () => {
+    expect(simulate(fleet, { days: 12, outage: outage(44) }).expired).toBe(0)
+    const report = simulate(fleet, { days: 14, outage: outage(120) })
+    expect(report.expired).toBeGreaterThan(250)
+    expect(report.leastLifeLeftMs).toBeLessThan(0)
+  })
+
+  it('rides an outage of any length on the backup', () => {
+    const report = simulate(withBackup, { days: 14, outage: outage(120) })
+    expect(report.expired).toBe(0)
+    expect(report.leastLifeLeftMs).toBeGreaterThan(1.9 * DAY_MS)
+    const [primary, backup] = report.authorities
+    expect(primary!.orders).toBeGreaterThan(1_000)
+    expect(backup!.orders).toBeGreaterThan(1_000)
+  })
+
+  it('drains the backlog no faster than it is told to, and never exceeds a budget', () => {
+    const slow = { ...fleet, ordersPerMinute: 5, authorities: [{ name: 'primary', limits: { ordersPer3h: 100 } }] }
+    const report = simulate(slow, { days: 14, outage: outage(24) })
+    expect(report.expired).toBe(0)
+    expect(report.peakPerSecond).toBeLessThanOrEqual(5 / 60 + 0.001)
+    expect(report.authorities[0]!.peaks[0]!.used).toBeLessThanOrEqual(100)
+  })
+
+  it('shows a budget that is too small as routers that expire', () => {
+    const poor = { ...fleet, authorities: [{ name: 'primary', limits: { ordersPer3h: 10 } }] }
+    expect(simulate(poor, { days: 10 }).expired).toBeGreaterThan(0)
+  })
+})
+
+describe('the forecast', () => {
+  const input = { days: 10, outagesMs: [HOUR_MS, 6 * HOUR_MS] }
+
+  it('promises a slack that the whole fleet survives, near to half a lifetime', () => {
+    const { slackMs, outages } = forecast(withBackup, input)
+    expect(slackMs).toBeGreaterThan(1.8 * DAY_MS)
+    expect(slackMs).toBeLessThan(2 * DAY_MS)
+    expect(simulate(fleet, { days: 18, outage: { fromMs: 8 * DAY_MS, forMs: slackMs } }).expired).toBe(0)
+    expect(outages.map(({ forMs, withBackups, expired }) => [forMs / HOUR_MS, withBackups, expired])).toEqual([
+      [1, false, 0],
+      [1, true, 0],
+      [6, false, 0],
+      [6, true, 0],
+    ])
+  })
+
+  it('fits into 80 columns', () => {
+    const limits = { ordersPer3h: 100_000_000, perDomainPerWeek: 100_000_000 }
+    const wide = { ...fleet, authorities: ['a'.repeat(32), 'backup'].map((name) => ({ name, limits })) }
+    const text = forecastTable(wide, input.days, forecast(wide, input))
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+    expect(text).toContain('1,000 routers, certificates of 4 d, 10 days')
+    expect(text).toMatch(/^1 h +no +0 +/m)
+  })
+
+  it('says when one authority alone cannot keep the fleet', () => {
+    const poor = { ...fleet, authorities: [{ name: 'primary', limits: { ordersPer3h: 10 } }] }
+    const result = forecast(poor, { days: 10, outagesMs: [] })
+    expect(result.slackMs).toBe(0)
+    expect(forecastTable(poor, 10, result)).toContain('cannot keep this fleet')
+  })
+})

@@ -1,0 +1,40 @@
+import type { Clock } from '../../../src/core/clock.ts'
+import { createLog } from '../../../src/core/log.ts'
+import type { Authority } from '../../../src/operator/authority/authority.ts'
+import { type AuthorityPool, authorityPool } from '../../../src/operator/authority/pool.ts'
+import type { BudgetLimits, BudgetRow } from '../../../src/operator/schedule/budget.ts'
+import { sharedBudgets } from '../../../src/operator/schedule/shared-budgets.ts'
+import { memoryTable } from '../../../src/store/memory.ts'
+
+/** A pool of these, in order, without budgets. */
+export function poolOf(clock: Clock, ...authorities: readonly Authority[]): AuthorityPool {
+  return limitedPool(clock, authorities, {})
+}
+
+export function limitedPool(
+  clock: Clock,
+  authorities: readonly Authority[],
+  {
+    limits = {},
+    table = memoryTable<BudgetRow>(),
+    renewalsPerMinuteMax = 1_000_000,
+    urgentShare = 0.2,
+  }: {
+    readonly limits?: Readonly<Record<string, BudgetLimits>>
+    readonly table?: ReturnType<typeof memoryTable<BudgetRow>>
+    readonly renewalsPerMinuteMax?: number
+    readonly urgentShare?: number
+  },
+): AuthorityPool {
+  return authorityPool({
+    members: authorities.map((authority) => ({
+      authority,
+      kind: 'acme',
+      ...(limits[authority.id]?.replacesExempt ? { replacesExempt: true } : {}),
+    })),
+    budgets: sharedBudgets({ table, limits: new Map(Object.entries(limits)), urgentShare, clock }),
+    renewalsPerMinuteMax,
+    clock,
+    log: createLog('silent'),
+  })
+}

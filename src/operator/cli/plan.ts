@@ -20,7 +20,7 @@ const repeated = (value: string, help: string): CommandOption => ({ type: 'strin
 
 /** `plan`: what a fleet asks of its CAs, and what becomes of it when they are out. Needs no running service. */
 export const PLAN_COMMAND: Command = {
-  usage: '--devices N --lifetime D [--config FILE | --authority NAME:ORDERS...] [--outage D...] [--json]',
+  usage: '--devices N --lifetime D [--config FILE | --authority NAME:ORDERS...] [OPTION...]',
   summary: 'simulate a fleet: orders, budgets, outages',
   options: {
     devices: { type: 'string', value: 'N', help: 'routers in the fleet' },

@@ -3,9 +3,10 @@ import { memoryNonces } from '../acme/server/nonces.ts'
 import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { createAcmeServer } from '../acme/server/server.ts'
 import type { Clock } from '../core/clock.ts'
+import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
 import type { Table } from '../core/table.ts'
-import { createHttpTransport, serveHttp } from '../net/http.ts'
+import { createHttpTransport, type HttpServer, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import type { Keep } from '../store/kept.ts'
@@ -23,6 +24,7 @@ import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
 import type { IssuanceRow, PublicationRow } from './publication/rows.ts'
 import { createPublisher } from './publisher.ts'
+import { reload } from './reload.ts'
 import { servedBy } from './roles.ts'
 import type { BudgetRow } from './schedule/budget.ts'
 import { sharedBudgets } from './schedule/shared-budgets.ts'
@@ -38,10 +40,7 @@ interface Context {
 }
 
 /** The delegation service, from settings to the moment the signal says stop. Throws a Fault when it cannot start. */
-export async function runOperator(
-  config: OperatorConfig,
-  context: Context & { readonly signal: AbortSignal },
-): Promise<void> {
+export async function runOperator(config: OperatorConfig, context: DaemonContext<OperatorConfig>): Promise<void> {
   const { clock, log, signal } = context
   const lock = await lockDirectory(config.state)
   const started: (() => Promise<void>)[] = [() => lock.release()]
@@ -96,11 +95,14 @@ export async function runOperator(
     const certificate = await apiCertificate(config, keep, clock)
     await writeRoots(config.state, [certificate.rootPem, ...authorities.map(({ rootPem }) => rootPem)])
     const handler = servedBy(config.roles, (request) => acme.handle(request), config.baseUrl)
+    let api: HttpServer | undefined
     if (handler) {
-      const api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler })
-      started.push(() => api.close())
+      api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler })
+      started.push(api.close)
       log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
     }
+
+    context.onReload((load) => void reload(load, { api, log }))
 
     const face = socketFace(operations)
     const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)

@@ -1,0 +1,22 @@
+import { explain, type Log } from '../core/log.ts'
+import type { HttpServer } from '../net/http.ts'
+import type { OperatorConfig } from './config.ts'
+
+/**
+ * What SIGHUP does: the certificate of the settings file, which others renew, and the log level are taken over without
+ * dropping a connection. Everything else holds from the next start on; with several instances that is one restart after
+ * the other. A file with problems leaves all as it is.
+ */
+export async function reload(
+  load: () => Promise<OperatorConfig>,
+  { api, log }: { readonly api: Pick<HttpServer, 'setCertificate'> | undefined; readonly log: Log },
+): Promise<void> {
+  try {
+    const config = await load()
+    if (config.listen.tls) api?.setCertificate(config.listen.tls)
+    log.level = config.log
+    log.info('certificate and log level are those of the settings file now; all else holds from the next start on')
+  } catch (error) {
+    log.error(explain(error), 'the settings could not be read again; the old ones stay in force')
+  }
+}

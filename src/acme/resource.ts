@@ -18,6 +18,8 @@ export interface DirectoryMeta {
   readonly website?: string
   readonly caaIdentities?: readonly string[]
   readonly externalAccountRequired?: boolean
+  /** Their names alone. */
+  readonly profiles?: readonly string[]
   /** RFC 9115 §2.3.4. */
   readonly 'delegation-enabled'?: boolean
   /** RFC 9115 §2.3.5: for orders that do not renew by themselves. */

@@ -45,6 +45,9 @@ const authority = checked(
     profile: optional(
       text('certificate profile to order', { pattern: /^[\w-]+$/, expected: 'a profile name', max: 64 }),
     ),
+    'preferred-chain': optional(
+      text('common name of the root that chains should lead to, where the CA offers several'),
+    ),
     'request-dates': flag('order with an end date; for CAs that allow it', { default: false }),
     budget: optional(
       section('how much this CA lets us order; more goes to the next one, or waits', {
@@ -209,6 +212,7 @@ export type AuthorityConfig =
       readonly trust?: readonly string[]
       readonly eab?: { readonly kid: string; readonly key: string }
       readonly profile?: string
+      readonly preferredChain?: string
       readonly requestDates: boolean
     }
 
@@ -309,6 +313,7 @@ async function authorityOf(one: Settings['authorities'][number], index: number, 
       ? { eab: { kid: one.eab.kid, key: await readSecret(at(one.eab['key-file']), `${key}.eab.key-file`) } }
       : {}),
     ...(one.profile === undefined ? {} : { profile: one.profile }),
+    ...(one['preferred-chain'] === undefined ? {} : { preferredChain: one['preferred-chain'] }),
     requestDates: one['request-dates'],
   }
 }

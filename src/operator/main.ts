@@ -170,6 +170,7 @@ async function openAuthority(
     directoryUrl: authority.directory,
     ...(authority.eab ? { externalAccount: { kid: authority.eab.kid, hmacKey: authority.eab.key } } : {}),
     ...(authority.profile === undefined ? {} : { profile: authority.profile }),
+    ...(authority.preferredChain === undefined ? {} : { preferredChain: authority.preferredChain }),
     requestDates: authority.requestDates,
     dns: hook === undefined ? dnsUpdater({ ...dnsUpdate!, zone: config.zone.name, clock }) : challengeHook(hook),
     keep,

@@ -145,10 +145,14 @@ export class AcmeClient {
     return placedOrder(await this.post(order.finalize, { csr: toBase64url(csr) }, signal), url)
   }
 
-  /** The PEM chain, as the account that ordered it. */
-  async certificate(url: string, signal: AbortSignal): Promise<string> {
-    const { content } = await this.postAsGet(url, signal)
-    if (typeof content === 'string' && content.includes('-----BEGIN CERTIFICATE-----')) return content
+  /** The PEM chain, as the account that ordered it, and where other chains are (RFC 8555 §7.4.2). */
+  async certificate(
+    url: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly pem: string; readonly alternates: readonly string[] }> {
+    const { content, links } = await this.postAsGet(url, signal)
+    if (typeof content === 'string' && content.includes('-----BEGIN CERTIFICATE-----'))
+      return { pem: content, alternates: links('alternate') }
     throw new Fault('ACME_PROTOCOL', `${url} did not answer with a PEM chain`, { url })
   }
 

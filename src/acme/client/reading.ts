@@ -65,6 +65,10 @@ export function readDelegationList(content: unknown): readonly string[] {
   return listOf(objectOf(content, 'the delegation list'), 'delegations').map(urlOf)
 }
 
+export function readOrderList(content: unknown): readonly string[] {
+  return listOf(objectOf(content, 'the order list'), 'orders').map(urlOf)
+}
+
 export function readDelegation(content: unknown): Delegation {
   const delegation = objectOf(content, 'the delegation')
   return { 'csr-template': objectOf(delegation['csr-template'], 'the csr-template') }
@@ -97,6 +101,9 @@ function readMeta(meta: JsonObject): DirectoryMeta {
   return {
     ...optional(meta, 'termsOfService', textOf),
     ...optional(meta, 'externalAccountRequired', booleanOf),
+    ...optional(meta, 'caaIdentities', namesOf),
+    // Names with descriptions, which are for people (draft-ietf-acme-profiles).
+    ...optional(meta, 'profiles', (parent, member) => Object.keys(objectOf(parent[member], member))),
     ...optional(meta, 'delegation-enabled', booleanOf),
     ...optional(meta, 'allow-certificate-get', booleanOf),
     ...optional(meta, 'auto-renewal', (parent, member) => {
@@ -148,6 +155,12 @@ function objectOf(value: unknown, what: string): JsonObject {
 function listOf(parent: JsonObject, member: string): readonly unknown[] {
   const list = parent[member]
   return Array.isArray(list) && list.length <= ITEMS_MAX ? list : wrong(`"${member}" is not a list of bearable length`)
+}
+
+function namesOf(parent: JsonObject, member: string): readonly string[] {
+  return listOf(parent, member).map((name) =>
+    typeof name === 'string' ? name : wrong(`"${member}" holds what is no text`),
+  )
 }
 
 function textOf(parent: JsonObject, member: string): string {

@@ -1,9 +1,14 @@
+import { type DnsChallenges, obtainWithDns01 } from '../../acme/client/certify.ts'
 import type { AcmeTransport } from '../../acme/client/exchange.ts'
-import { type DnsChallenges, obtainWithDns01 } from '../../acme/client/obtain.ts'
-import { openAcme } from '../../acme/client/plumbing.ts'
+import { type AcmeClient, openAcme } from '../../acme/client/plumbing.ts'
+import { refusalsAsFaults } from '../../acme/client/refusal.ts'
+import { renewalWindow } from '../../acme/client/renewal-info.ts'
+import { AcmeProblem } from '../../acme/problem.ts'
+import { toBase64url } from '../../core/bytes.ts'
 import type { Clock } from '../../core/clock.ts'
+import { Fault } from '../../core/fault.ts'
 import type { Log } from '../../core/log.ts'
-import { fromPem } from '../../pki/certificate.ts'
+import { certId, fromPem } from '../../pki/certificate.ts'
 import { checkedKey, generateKey } from '../../pki/key.ts'
 import type { Keep } from '../../store/kept.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
@@ -13,6 +18,8 @@ export interface AcmeAuthorityOptions {
   readonly directoryUrl: string
   readonly externalAccount?: { readonly kid: string; readonly hmacKey: string }
   readonly profile?: string
+  /** Common name of the issuer at the top of the chain that is wanted. */
+  readonly preferredChain?: string
   /** Ask for the dates of RFC 8739 §3.5 (RFC 8555 §7.4 `notAfter`); most public CAs refuse such orders. */
   readonly requestDates: boolean
   readonly dns: DnsChallenges
@@ -26,29 +33,57 @@ export interface AcmeAuthorityOptions {
 /** An ordinary RFC 8555 CA. Control of the names is shown by dns-01 in the operator's own zone. */
 export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
   const { id, dns, clock, log } = options
+  /** Known from the first time on; an account is opened once. */
+  let accountUrl: string | undefined
+
+  const withClient = async <T>(work: (client: AcmeClient) => Promise<T>): Promise<T> => {
+    const client = await openAcme({
+      directoryUrl: options.directoryUrl,
+      accountKeyPem: await options.keep(`authority-${id}.key`, checkedKey, () => generateKey('p256')),
+      ...(accountUrl === undefined ? {} : { accountUrl }),
+      ...(options.externalAccount ? { externalAccount: options.externalAccount } : {}),
+      transport: options.transport,
+      userAgent: 'hearth-operator',
+    })
+    const result = await work(client)
+    accountUrl = client.accountUrl
+    return result
+  }
+
   return {
     id,
-    async issue(wish, { signal }) {
-      const client = await openAcme({
-        directoryUrl: options.directoryUrl,
-        accountKeyPem: await options.keep(`authority-${id}.key`, checkedKey, () => generateKey('p256')),
-        ...(options.externalAccount ? { externalAccount: options.externalAccount } : {}),
-        transport: options.transport,
-        userAgent: 'hearth-operator',
-      })
-      const pem = await obtainWithDns01({
-        client,
-        names: wish.names,
-        csr: wish.csr,
-        dns,
-        ...(options.profile === undefined ? {} : { profile: options.profile }),
-        ...(options.requestDates ? { notAfterMs: wish.notAfterMs } : {}),
-        clock,
-        signal,
-        timeoutMs: ISSUE_MS_MAX,
-        log,
-      })
-      return fromPem(pem)
-    },
+    issue: (wish, attempt) =>
+      withClient(async (client) => {
+        const pem = await obtainWithDns01({
+          client,
+          names: wish.names,
+          csr: wish.csr,
+          dns,
+          ...(options.profile === undefined ? {} : { profile: options.profile }),
+          ...(options.preferredChain === undefined ? {} : { preferredChain: options.preferredChain }),
+          ...(options.requestDates ? { notAfterMs: wish.notAfterMs } : {}),
+          ...(wish.replaces ? { replaces: certId(wish.replaces) } : {}),
+          ...(attempt.order === undefined ? {} : { order: attempt.order }),
+          mayHavePlaced: attempt.placingSinceMs !== undefined,
+          placed: (order) => attempt.placed(order),
+          clock,
+          signal: attempt.signal,
+          timeoutMs: ISSUE_MS_MAX,
+          log,
+        })
+        return fromPem(pem)
+      }),
+    renewalWindow: (leaf, signal) => withClient((client) => renewalWindow(client, leaf, signal)),
+    revoke: (leaf, signal) =>
+      withClient((client) =>
+        refusalsAsFaults(async () => {
+          const { revokeCert } = await client.directory(signal)
+          if (revokeCert === undefined) throw new Fault('ACME_REFUSED', `${id} has no revokeCert`)
+          await client.account(signal)
+          await client.post(revokeCert, { certificate: toBase64url(leaf) }, signal).catch((error: unknown) => {
+            if (!(error instanceof AcmeProblem) || error.type !== 'alreadyRevoked') throw error
+          })
+        }),
+      ),
   }
 }

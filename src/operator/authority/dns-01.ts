@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { connect } from 'node:net'
-import type { DnsChallenges } from '../../acme/client/obtain.ts'
+import type { DnsChallenges } from '../../acme/client/certify.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import { rcodeName, TYPE } from '../../dns/codes.ts'

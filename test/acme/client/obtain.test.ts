@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { obtainWithDns01 } from '../../../src/acme/client/certify.ts'
 import type { AcmeTransport } from '../../../src/acme/client/exchange.ts'
-import { fetchCertificate, obtainDelegated, obtainWithDns01 } from '../../../src/acme/client/obtain.ts'
+import { fetchCertificate, obtainDelegated } from '../../../src/acme/client/obtain.ts'
 import { openAcme } from '../../../src/acme/client/plumbing.ts'
 import { AcmeProblem } from '../../../src/acme/problem.ts'
 import type { AcmeServerOptions } from '../../../src/acme/server/options.ts'
@@ -190,7 +191,7 @@ describe('obtainWithDns01 (RFC 8555 §8.4, operator to authority)', () => {
 
   async function obtain(
     authority: Authority,
-    more: { names?: string[]; dns?: Authority['dns']; profile?: string; notAfterMs?: number } = {},
+    more: { names?: string[]; dns?: Authority['dns']; profile?: string; notAfterMs?: number; replaces?: string } = {},
   ) {
     const clock = new ManualClock()
     const { names = [NAME], dns = authority.dns, ...rest } = more
@@ -244,6 +245,30 @@ describe('obtainWithDns01 (RFC 8555 §8.4, operator to authority)', () => {
     const authority = pretendAuthority()
     await obtain(authority, { profile: 'shortlived', notAfterMs: Date.UTC(2026, 11, 1) })
     expect(authority.order.payload).toMatchObject({ profile: 'shortlived', notAfter: '2026-12-01T00:00:00Z' })
+  })
+
+  it('names the profiles there are when it knows none of that name', async () => {
+    const authority = pretendAuthority()
+    await expect(obtain(authority, { profile: 'shortlive' })).rejects.toMatchObject({
+      code: 'ACME_REFUSED',
+      message: 'the authority has no certificate profile shortlive; it has classic, shortlived',
+    })
+    expect(authority.log).not.toContain('/new-order')
+  })
+
+  it('says which certificate it replaces, and orders without that when another one has (RFC 9773 §5)', async () => {
+    const authority = pretendAuthority()
+    await obtain(authority, { replaces: 'aYhb.AIdl' })
+    expect(authority.order.payload).toMatchObject({ replaces: 'aYhb.AIdl' })
+
+    let refusals = 0
+    const body = JSON.stringify({ type: 'urn:ietf:params:acme:error:alreadyReplaced', detail: 'by you', status: 409 })
+    const refusal = { status: 409, headers: { 'content-type': 'application/problem+json' }, body: Buffer.from(body) }
+    const other = pretendAuthority({
+      replyTo: (path) => (path === '/new-order' && refusals++ === 0 ? refusal : undefined),
+    })
+    expect(await obtain(other, { replaces: 'aYhb.AIdl' })).toBe(CHAIN)
+    expect(other.order.payload).not.toHaveProperty('replaces')
   })
 
   it('removes its records when the authority does not accept them', async () => {

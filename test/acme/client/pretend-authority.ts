@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import type { DnsChallenges } from '../../../src/acme/client/certify.ts'
 import type { AcmeTransport, TransportResponse } from '../../../src/acme/client/exchange.ts'
-import type { DnsChallenges } from '../../../src/acme/client/obtain.ts'
 
 const CA = 'https://ca.example'
 export const CHAIN = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
@@ -117,7 +117,8 @@ export function pretendAuthority(
     if (instead) return instead
     if (path === '/dir') {
       const links = { newNonce: `${CA}/nonce`, newAccount: `${CA}/new-account`, newOrder: `${CA}/new-order` }
-      return json(200, links)
+      const meta = { profiles: { classic: 'as ever', shortlived: 'a few days' } }
+      return json(200, { ...links, renewalInfo: `${CA}/renewal-info`, meta })
     }
     if (path === '/nonce') return json(method === 'HEAD' ? 200 : 204, {})
     const jws = JSON.parse(Buffer.from(body!).toString())

@@ -10,14 +10,14 @@ export interface Pebble {
   readonly trust: string
   /** It forgets everything when it stops, and issues from a new root after each start. */
   start(): Promise<Daemon>
-  /** PEM of the root it issues from now. */
-  issuingRoot(): Promise<string>
+  /** PEM of the root it issues from now; `nth` above 0: of an alternate chain. */
+  issuingRoot(nth?: number): Promise<string>
 }
 
 /** The real Pebble, strict, refusing 15 % of good nonces, resolving through `dnsServer`. */
 export async function pebbleIn(
   scene: Scene,
-  options: { readonly dnsServer: string; readonly validityS: number },
+  options: { readonly dnsServer: string; readonly validityS: number; readonly alternateRoots?: number },
   name = 'pebble',
 ): Promise<Pebble> {
   const [port, managementPort, httpPort, tlsPort] = await freePorts(4)
@@ -36,16 +36,21 @@ export async function pebbleIn(
       certificateValidityPeriod: options.validityS,
     },
   })
-  const issuingRoot = (): Promise<string> => get(`https://127.0.0.1:${managementPort}/roots/0`, authority.rootPem)
+  const issuingRoot = (nth = 0): Promise<string> =>
+    get(`https://127.0.0.1:${managementPort}/roots/${nth}`, authority.rootPem)
   return {
     directoryUrl: `https://127.0.0.1:${port}/dir`,
     trust: await scene.write(`${name}/trust.pem`, authority.rootPem),
     issuingRoot,
     async start() {
       const daemon = startDaemon('pebble', ['-config', settings, '-strict', '-dnsserver', options.dnsServer], {
-        env: { PEBBLE_WFE_NONCEREJECT: '15', PEBBLE_VA_NOSLEEP: '1' },
+        env: {
+          PEBBLE_WFE_NONCEREJECT: '15',
+          PEBBLE_VA_NOSLEEP: '1',
+          PEBBLE_ALTERNATE_ROOTS: String(options.alternateRoots ?? 0),
+        },
       })
-      await daemon.until(issuingRoot)
+      await daemon.until(() => issuingRoot())
       return daemon
     },
   }

@@ -1,0 +1,241 @@
+import type { Clock } from '../../core/clock.ts'
+import { Fault } from '../../core/fault.ts'
+import { explain, type Log } from '../../core/log.ts'
+import { fromPem, parseCertificate } from '../../pki/certificate.ts'
+import { AcmeProblem } from '../problem.ts'
+import { buildDate, type Order } from '../resource.ts'
+import type { AcmeClient, PlacedOrder } from './plumbing.ts'
+import { readAuthorization, readOrderList } from './reading.ts'
+import { protocol, refusalsAsFaults, refused, refusedOrder } from './refusal.ts'
+import { type Patience, poll, withTimeout } from './wait.ts'
+
+/** Puts TXT records where the authority looks for them. Several values may stand under one owner name at a time. */
+export interface DnsChallenges {
+  /** Resolves when the authority will see the record. `owner` is `_acme-challenge.…`, no trailing dot. */
+  present(owner: string, value: string, signal: AbortSignal): Promise<void>
+  cleanup(owner: string, value: string): Promise<void>
+}
+
+export interface CertifyJob extends Patience {
+  readonly client: AcmeClient
+  readonly names: readonly string[]
+  /** DER. */
+  readonly csr: Uint8Array
+  readonly dns: DnsChallenges
+  readonly profile?: string
+  /** Id of the certificate this one takes the place of (RFC 9773 §5); left out where the authority has none of that. */
+  readonly replaces?: string
+  readonly notAfterMs?: number
+  /** Common name of the issuer at the top of the chain that is wanted, where the authority offers several. */
+  readonly preferredChain?: string
+  /** URL of an order that an earlier try placed: it is gone on with, as long as it can still be issued. */
+  readonly order?: string
+  /** An earlier try began to place an order and may not have lived to learn its URL. */
+  readonly mayHavePlaced?: boolean
+  /** Called, and waited for, when an order is about to be placed, and with its URL when it has been. */
+  readonly placed?: (order?: string) => Promise<void>
+  readonly log?: Log
+}
+
+/**
+ * RFC 8555 with dns-01, for any ordinary authority. Returns the PEM chain. A try that ended in the middle is gone on with:
+ * by the URL of its order, or by the authority's list of orders (RFC 8555 §7.1.2.1). Some authorities have no such list;
+ * there, an order whose URL was lost stays pending and another one is placed. It issues nothing by itself.
+ */
+export function obtainWithDns01(job: CertifyJob): Promise<string> {
+  return withTimeout(job, `the certificate for ${job.names.join(', ')}`, (signal) =>
+    refusalsAsFaults(async () => {
+      const { client, clock } = job
+      const account = await client.account(signal)
+      const placed =
+        (await orderOfBefore(job, signal)) ??
+        (job.mayHavePlaced ? await orderInList(job, account.orders, signal) : undefined) ??
+        (await placeOrder(job, signal))
+      const look = (): Promise<PlacedOrder> => client.order(placed.url, signal)
+      if (placed.order.status === 'pending') await authorize({ ...job, signal }, placed.order)
+      const authorized = placed.order.status === 'pending' ? await look() : placed
+      const ready = await poll(clock, signal, authorized, { isPending: isStatus('pending'), look })
+      const sent = isStatus('ready')(ready) ? await client.finalize(ready, job.csr, signal) : ready
+      const { order } = await poll(clock, signal, sent, { isPending: isStatus('processing', 'ready'), look })
+      if (order.status !== 'valid') throw refusedOrder(order)
+      if (order.certificate === undefined) throw protocol('the valid order names no certificate')
+      return chainOf(order.certificate, job, signal)
+    }),
+  )
+}
+
+/** Pages of the list of orders that are looked through, and orders: ours is among the last of what was under way. */
+const ORDER_PAGES_MAX = 20
+const ORDERS_MAX = 200
+const ALTERNATES_MAX = 5
+
+/** Undefined: there was none, or it can no longer be issued. */
+async function orderOfBefore({ client, order }: CertifyJob, signal: AbortSignal): Promise<PlacedOrder | undefined> {
+  if (order === undefined) return undefined
+  try {
+    const found = await client.order(order, signal)
+    return found.order.status === 'invalid' ? undefined : found
+  } catch (error) {
+    if (isGone(error)) return undefined
+    throw error
+  }
+}
+
+/** The authority has forgotten the order, or the account it belonged to. Some say so in HTML. */
+function isGone(error: unknown): boolean {
+  if (error instanceof AcmeProblem) return error.status < 500 && error.type !== 'rateLimited'
+  return error instanceof Fault && error.code === 'ACME_PROTOCOL' && error.facts['status'] === 404
+}
+
+/** One of exactly our names that waits for its CSR: a CSR is sent only when the URL has been written down. */
+async function orderInList(
+  { client, names, placed }: CertifyJob,
+  list: string | undefined,
+  signal: AbortSignal,
+): Promise<PlacedOrder | undefined> {
+  const wanted = [...names].sort().join(' ')
+  let seen = 0
+  let page = list
+  for (let pages = 0; page !== undefined && pages < ORDER_PAGES_MAX; pages++) {
+    const reply = await client.postAsGet(page, signal)
+    for (const url of readOrderList(reply.content)) {
+      if (++seen > ORDERS_MAX) return undefined
+      const found = await client.order(url, signal)
+      const { status, identifiers } = found.order
+      const isOurs =
+        identifiers
+          .map(({ value }) => value)
+          .toSorted()
+          .join(' ') === wanted
+      if (!isOurs || (status !== 'pending' && status !== 'ready')) continue
+      await placed?.(url)
+      return found
+    }
+    page = reply.links('next')[0]
+  }
+  return undefined
+}
+
+async function placeOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedOrder> {
+  const { client, names, profile, replaces, notAfterMs, placed } = job
+  const payload = {
+    identifiers: names.map((value) => ({ type: 'dns', value })),
+    ...(profile === undefined ? {} : { profile: await knownProfile(job, profile, signal) }),
+    ...(notAfterMs === undefined ? {} : { notAfter: buildDate(notAfterMs) }),
+  }
+  const { renewalInfo } = await client.directory(signal)
+  await placed?.()
+  const order = await client
+    .createOrder(replaces === undefined || !renewalInfo ? payload : { ...payload, replaces }, signal)
+    .catch((error: unknown) => {
+      // It was renewed already, by a try of ours that was lost (RFC 9773 §5).
+      if (error instanceof AcmeProblem && error.type === 'alreadyReplaced') return client.createOrder(payload, signal)
+      throw error
+    })
+  await placed?.(order.url)
+  return order
+}
+
+async function knownProfile({ client }: CertifyJob, profile: string, signal: AbortSignal): Promise<string> {
+  const { meta } = await client.directory(signal)
+  const known = meta?.profiles ?? []
+  if (known.includes(profile)) return profile
+  const offer = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`
+  throw new Fault('ACME_REFUSED', `the authority has no certificate profile ${profile}; ${offer}`)
+}
+
+/** The chain that leads to the wanted issuer, or the first one with a warning: a certificate is better than none. */
+async function chainOf(url: string, { client, preferredChain, log }: CertifyJob, signal: AbortSignal): Promise<string> {
+  const { pem, alternates } = await client.certificate(url, signal)
+  const isPreferred = (chain: string): boolean => topIssuerOf(chain).split(', ').includes(`CN=${preferredChain}`)
+  if (preferredChain === undefined || isPreferred(pem)) return pem
+  for (const alternate of alternates.slice(0, ALTERNATES_MAX)) {
+    const other = await client.certificate(alternate, signal)
+    if (isPreferred(other.pem)) return other.pem
+  }
+  log?.warn({ preferredChain, issuer: topIssuerOf(pem) }, 'the authority offers no such chain; its first one is used')
+  return pem
+}
+
+function topIssuerOf(pem: string): string {
+  return parseCertificate(fromPem(pem).at(-1)!).issuer
+}
+
+interface Proof {
+  readonly url: string
+  readonly challengeUrl: string
+  /** By an earlier try: the authority is looking already. */
+  readonly isAnswered: boolean
+  readonly owner: string
+  readonly value: string
+}
+
+/** Every record is in place before the first challenge is answered, and gone whatever happens afterwards. */
+async function authorize(
+  {
+    client,
+    clock,
+    signal,
+    dns,
+    log,
+  }: { client: AcmeClient; clock: Clock; signal: AbortSignal; dns: DnsChallenges; log?: Log },
+  order: Order,
+): Promise<void> {
+  const proofs = await pendingProofs(client, order, signal)
+  const presented: Proof[] = []
+  try {
+    for (const proof of proofs) {
+      presented.push(proof)
+      await dns.present(proof.owner, proof.value, signal)
+    }
+    for (const { challengeUrl, isAnswered } of proofs) if (!isAnswered) await client.post(challengeUrl, {}, signal)
+    for (const { url, owner } of proofs) await awaitAuthorization(client, clock, signal, { url, owner })
+  } finally {
+    for (const { owner, value } of presented) {
+      await dns.cleanup(owner, value).catch((error: unknown) => {
+        log?.warn({ owner, ...explain(error) }, 'a challenge record could not be removed')
+      })
+    }
+  }
+}
+
+/** What is still to be shown: an authority may reuse an authorization that is valid already (RFC 8555 §7.5). */
+async function pendingProofs(client: AcmeClient, order: Order, signal: AbortSignal): Promise<Proof[]> {
+  const proofs: Proof[] = []
+  for (const url of order.authorizations) {
+    const { status, identifier, challenges } = readAuthorization((await client.postAsGet(url, signal)).content)
+    if (status === 'valid') continue
+    const challenge = challenges.find(({ type }) => type === 'dns-01')
+    if (status !== 'pending' || !challenge) {
+      const why = status === 'pending' ? 'cannot be shown by dns-01' : `is ${status}`
+      throw new Fault('ACME_REFUSED', `the authorization for ${identifier.value} ${why}`)
+    }
+    const value = await client.challengeTxt(challenge)
+    const isAnswered = challenge.status !== 'pending'
+    proofs.push({ url, challengeUrl: challenge.url, isAnswered, owner: `_acme-challenge.${identifier.value}`, value })
+  }
+  return proofs
+}
+
+async function awaitAuthorization(
+  client: AcmeClient,
+  clock: Clock,
+  signal: AbortSignal,
+  { url, owner }: { url: string; owner: string },
+): Promise<void> {
+  const look = async () => {
+    const { content, retryAfterMs } = await client.postAsGet(url, signal)
+    return { authorization: readAuthorization(content), ...(retryAfterMs === undefined ? {} : { retryAfterMs }) }
+  }
+  const { authorization } = await poll(clock, signal, await look(), {
+    isPending: (seen) => seen.authorization.status === 'pending',
+    look,
+  })
+  if (authorization.status === 'valid') return
+  const error = authorization.challenges.find((challenge) => challenge.error)?.error
+  throw refused(error, `the authority did not accept ${owner}: it is ${authorization.status}`)
+}
+
+function isStatus(...statuses: readonly Order['status'][]): (seen: PlacedOrder) => boolean {
+  return ({ order }) => statuses.includes(order.status)
+}

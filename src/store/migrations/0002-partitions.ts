@@ -1,7 +1,12 @@
 import { type Kysely, sql } from 'kysely'
 
 /** Decision 8 says why. What is not named here shares one partition. */
-const KINDS = ['account', 'account-key', 'audit', 'audit-head', 'budget', 'device', 'issuance', 'order', 'publication']
+const KINDS = [
+  ...['account', 'account-key', 'audit', 'audit-head', 'budget', 'device', 'issuance', 'order', 'publication'],
+  'used-nonce',
+]
+/** One written for each request, worth nothing after an hour: not in the log, so gone after a crash of the database. */
+const UNLOGGED = ['used-nonce']
 /** A few rows, or rows of a few seconds, that are written again and again. */
 const RESTLESS = ['audit-head', 'budget', 'issuance']
 /** Moved while others wait, some seconds at most. A kind with more rows stays where it is, which works as well. */
@@ -58,7 +63,8 @@ async function isMovable(db: Kysely<unknown>, kind: string): Promise<boolean> {
 }
 
 async function move(run: (text: string) => Promise<unknown>, kind: string): Promise<void> {
-  await run(`create table ${partOf(kind)} partition of hearth_row for values in ('${kind}')`)
+  const unlogged = UNLOGGED.includes(kind) ? 'unlogged' : ''
+  await run(`create ${unlogged} table ${partOf(kind)} partition of hearth_row for values in ('${kind}')`)
   await run(`insert into ${partOf(kind)} select * from hearth_row_other where kind = '${kind}'`)
   await run(`delete from hearth_row_other where kind = '${kind}'`)
 }

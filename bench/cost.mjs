@@ -10,7 +10,17 @@ export function cpuUs(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const own = fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * TICK_US
-  return childrenOf(pid).reduce((sum, child) => sum + cpuUs(child), own)
+  return childrenOf(pid).reduce((sum, child) => sum + cpuUsOfChild(child), own)
+}
+
+/** One that ended meanwhile is counted in its parent from then on. */
+function cpuUsOfChild(pid) {
+  try {
+    return cpuUs(pid)
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return 0
+    throw error
+  }
 }
 
 /** Resident memory of a process and its children, in MB. */

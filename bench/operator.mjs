@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cpuUs as cpuOf } from './cost.mjs'
 import { find, folder, lastLines, outputOf, start, stop } from './processes.mjs'
 import { median, table } from './report.mjs'
 
@@ -41,8 +42,11 @@ export async function benchOperator(options) {
     const operator = await startOperator(store, postgres?.url)
     const pids = { node: operator.child.pid, ...(postgres ? { postgres: postgres.child.pid } : {}) }
     options.progress(`${store}: orders`)
-    const empty = await orders('hearth', operator.directory, pids, await devicesOf(operator, options.orders), options)
-    measured(store, orderFigures(empty))
+    const devices = await devicesOf(operator, options.orders)
+    const before = Number(await postgres?.ask(STATEMENTS))
+    const empty = await orders('hearth', operator.directory, pids, devices, options)
+    const statements = (Number(await postgres?.ask(STATEMENTS)) - before) / options.orders
+    measured(`${store}${postgres ? `, ${statements.toFixed(0)} statements per order` : ''}`, orderFigures(empty))
     const cost = sum(empty.cpuMs)
     rows.push(row(`order-cpu-${store}`, cost, peer && sum(peer.cpuMs), 'pebble', 'CPU ms'))
     rows.push(row(`order-rate-${store}`, 1000 / cost, peer && 1000 / sum(peer.cpuMs), 'pebble', 'per s and core'))
@@ -53,10 +57,16 @@ export async function benchOperator(options) {
       options.progress(`${store}: ${id}`)
       const taken = []
       for (let round = 0; round < options.rounds; round++)
-        taken.push(await publications(operator, empty.certificates, ifNoneMatch, options.seconds))
+        taken.push(await publications(operator, pids, empty.certificates, ifNoneMatch, options.seconds))
       const cpuUs = median(taken, 'cpuUs')
       rows.push(row(`${id}-${store}`, 1e6 / cpuUs, null, null, 'per s and core'))
-      measured(`${store} ${id}`, [`${cpuUs.toFixed(1)} µs`, '-', Math.round(median(taken, 'perSecond')), '-', '-'])
+      measured(`${store} ${id}`, [
+        `${cpuUs.toFixed(1)} µs + ${median(taken, 'postgresUs').toFixed(1)} µs`,
+        '-',
+        Math.round(median(taken, 'perSecond')),
+        '-',
+        '-',
+      ])
     }
     if (postgres && options.devices > 0) {
       options.progress(`${store}: loading ${options.devices} devices`)
@@ -77,6 +87,9 @@ export async function benchOperator(options) {
 
 const SIZES = `select string_agg(relname || ' ' || pg_size_pretty(pg_total_relation_size(oid)), ', ')
   from pg_class where relkind = 'r' and relname like 'hearth%' and pg_total_relation_size(oid) > 1000000`
+
+/** Each is a transaction of its own. */
+const STATEMENTS = 'select xact_commit from pg_stat_database where datname = current_database()'
 
 function orderFigures({ cpuMs, perSecond, p50Ms, p99Ms }) {
   const parts = Object.values(cpuMs).map((ms) => ms.toFixed(2))
@@ -104,10 +117,13 @@ async function orders(kind, directory, pids, names, { orders: count }) {
   return load(LOAD_ORDERS, job, count * ORDER_MS_MAX + LOAD_MS_MORE)
 }
 
-async function publications({ port, child }, urls, ifNoneMatch, seconds) {
-  const job = { port, pid: child.pid, seconds, urls: urls.slice(0, PUBLICATIONS), ifNoneMatch }
+async function publications({ port }, { node, postgres }, urls, ifNoneMatch, seconds) {
+  const job = { port, pid: node, seconds, urls: urls.slice(0, PUBLICATIONS), ifNoneMatch }
+  const before = postgres ? cpuOf(postgres) : 0
   const { answers, cpuUs, seconds: took } = await load(LOAD_PUBLICATIONS, job, seconds * 1000 + LOAD_MS_MORE)
-  return { cpuUs: cpuUs / answers, perSecond: answers / took }
+  // The warm-up of the generator is in it, so it is a little too high.
+  const postgresUs = postgres ? (cpuOf(postgres) - before) / answers : 0
+  return { cpuUs: cpuUs / answers, postgresUs, perSecond: answers / took }
 }
 
 /** Through a file, because a thousand devices are too long for a command line. */

@@ -63,7 +63,8 @@ export function joinedHeaders(headers: IncomingMessage['headers']): Record<strin
   const joined: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     if (name === ':authority') joined['host'] ??= String(value)
-    else if (!name.startsWith(':') && value !== undefined) joined[name] = [value].flat().join(', ')
+    else if (!name.startsWith(':') && value !== undefined)
+      joined[name] = typeof value === 'string' ? value : value.join(', ')
   }
   return joined
 }

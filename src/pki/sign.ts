@@ -182,7 +182,24 @@ function randomSerial(): Uint8Array {
   return serial
 }
 
-function openAuthority(issuer: SigningAuthority): { subjectDer: Uint8Array; keyId: Uint8Array; key: PrivateKey } {
+interface OpenAuthority {
+  readonly subjectDer: Uint8Array
+  readonly keyId: Uint8Array
+  readonly key: PrivateKey
+}
+
+/** Read once for as long as whoever signs keeps hold of it: reading costs more than the signature. */
+const opened = new WeakMap<SigningAuthority, OpenAuthority>()
+
+function openAuthority(issuer: SigningAuthority): OpenAuthority {
+  const known = opened.get(issuer)
+  if (known) return known
+  const authority = readAuthority(issuer)
+  opened.set(issuer, authority)
+  return authority
+}
+
+function readAuthority(issuer: SigningAuthority): OpenAuthority {
   const authority = parseCertificate(issuer.certificate)
   const key = openKey(issuer.keyPem)
   if (!authority.isAuthority) throw new Fault('CERT_CHAIN', `"${authority.subject}" is not a CA certificate`)

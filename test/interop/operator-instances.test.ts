@@ -94,10 +94,10 @@ it('three instances on one database, one of them killed again and again: nothing
     )
     expect(leaf.subjectAltName).toBe(`DNS:${row.names[0]}`)
   }
-  // One renewal is planned for each certificate that is renewed, and nothing else.
+  // One renewal is planned for each certificate, and no first step is left.
   const { rows: jobs } = await database.query<{ id: string }>('select id from hearth_job')
   expect(jobs.filter(({ id }) => id.startsWith('issue/'))).toEqual([])
-  expect(new Set(jobs.map(({ id }) => id)).size).toBe(publications.length)
+  expect(jobs.filter(({ id }) => id.startsWith('renew/')).length).toBe(publications.length)
   await database.end()
 
   async function rowsOf<T>(kind: string, status?: string): Promise<{ id: string; row: T }[]> {

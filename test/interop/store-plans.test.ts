@@ -27,7 +27,7 @@ beforeAll(async () => {
   store = await openStore(postgres.url)
   client = new Client({ connectionString: postgres.url })
   await client.connect()
-  for (const kind of ['account', 'account-key', 'device', 'order', 'publication', 'other'])
+  for (const kind of ['account', 'account-key', 'device', 'order', 'publication', 'budget', 'used-nonce', 'other'])
     await client.query(
       `insert into hearth_row select '${kind}', 'id-' || lpad(n::text, 6, '0'), nextval('hearth_version'),
          jsonb_build_object('account', 'a' || n % 5000, 'status', case when n % 5000 = 0 then 'processing' else 'valid' end)
@@ -59,7 +59,7 @@ function expectOneIndexScanEach(plans: string): void {
   expect(plans).not.toMatch(/Seq Scan|Sort|Bitmap|Append|Hash/)
 }
 
-it.each(['account', 'account-key', 'device', 'order', 'publication', 'other'])(
+it.each(['account', 'account-key', 'device', 'order', 'publication', 'budget', 'used-nonce', 'other'])(
   'finds, replaces, removes and inserts a row of kind %s by one index, in one partition',
   async (kind) => {
     const table = store.table<{ readonly n: number }>(kind)

@@ -1,7 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 
 /** Decision 8 says why. What is not named here shares one partition. */
-const KINDS = ['account', 'account-key', 'device', 'order', 'publication']
+const KINDS = [
+  ...['account', 'account-key', 'audit', 'audit-head', 'budget', 'device', 'issuance', 'order', 'publication'],
+  'used-nonce',
+]
+/** One written for each request, worth nothing after an hour: not in the log, so gone after a crash of the database. */
+const UNLOGGED = ['used-nonce']
+/** A few rows, or rows of a few seconds, that are written again and again. */
+const RESTLESS = ['audit-head', 'budget', 'issuance']
 /** Moved while others wait, some seconds at most. A kind with more rows stays where it is, which works as well. */
 const ROWS_MOVED_MAX = 200_000
 
@@ -38,6 +45,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   // Dead rows of a fiftieth of the table, not of a fifth: at millions of rows that would be weeks of churn at once.
   for (const part of await partsOf(db, KINDS))
     await run(`alter table ${part} set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`)
+  // Indexed by id alone, so that writing such a row again rewrites no index (HOT) as long as its page has room.
+  for (const part of await partsOf(db, RESTLESS)) await run(`alter table ${part} set (fillfactor = 50)`)
   // The ends of the queue are read all the time. A lease is no part of an index, so taking a job rewrites none (HOT).
   await run(`alter table hearth_job set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01,
     autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0)`)
@@ -54,7 +63,8 @@ async function isMovable(db: Kysely<unknown>, kind: string): Promise<boolean> {
 }
 
 async function move(run: (text: string) => Promise<unknown>, kind: string): Promise<void> {
-  await run(`create table ${partOf(kind)} partition of hearth_row for values in ('${kind}')`)
+  const unlogged = UNLOGGED.includes(kind) ? 'unlogged' : ''
+  await run(`create ${unlogged} table ${partOf(kind)} partition of hearth_row for values in ('${kind}')`)
   await run(`insert into ${partOf(kind)} select * from hearth_row_other where kind = '${kind}'`)
   await run(`delete from hearth_row_other where kind = '${kind}'`)
 }

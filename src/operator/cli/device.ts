@@ -9,6 +9,7 @@ import { columns, facts, minute } from './columns.ts'
 import { DEVICE_ADD, serviceOf } from './device-add.ts'
 import { routerFiles } from './export/format.ts'
 import { HAND_OUT_OPTIONS, handOut } from './hand-out.ts'
+import { checkFinished } from './unfinished.ts'
 
 export const REASON_OPTION: CommandOption = {
   type: 'string',
@@ -130,6 +131,7 @@ export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
             ? 'no certificate of it is valid'
             : `its last certificate may be believed until ${minute(ended.usableUntil)} UTC`
         input.print(input.values.json === true ? JSON.stringify(ended, null, 2) : `${ended.name} is revoked; ${rest}`)
+        checkFinished(ended)
         return EXIT.OK
       }),
   },

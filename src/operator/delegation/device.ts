@@ -14,8 +14,8 @@ export interface DeviceRow {
   readonly origin?: string
   /** There is a new key that no account has used yet; until then `account` keeps the name. */
   readonly rotatedMs?: number
-  /** The account that had the name before, as long as its end is not complete. */
-  readonly former?: string
+  /** Accounts that had the name before, as long as their end is not complete. */
+  readonly former?: readonly string[]
   readonly revoked?: DeviceEnd
 }
 

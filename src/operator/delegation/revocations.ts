@@ -1,7 +1,7 @@
 import { cancelOrder } from '../../acme/server/order-state.ts'
 import type { OrderRow } from '../../acme/server/rows.ts'
 import type { Clock } from '../../core/clock.ts'
-import { Fault } from '../../core/fault.ts'
+import { Fault, reasonOf } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
 
 /** RFC 5280 §5.3.1, those that public CAs take. */
@@ -11,15 +11,19 @@ export const REVOCATION_REASON_NAMES = Object.keys(REVOCATION_REASONS).filter(
   (name): name is RevocationReason => name in REVOCATION_REASONS,
 )
 
+export interface Ending {
+  /** Until then a certificate may still be believed, by those who do not ask for revocations; absent: not any more. */
+  readonly usableUntilMs?: number
+  /** Why a certificate could not be revoked at its CA yet. Nothing is issued any more all the same. */
+  readonly unfinished?: string
+}
+
 /** How what an account has ordered comes to an end. */
 export interface Revocations {
-  /** Every order of the account; repeating it is fine. `usableUntilMs`: when its last published certificate runs out. */
-  end(accountId: string, reason: RevocationReason): Promise<{ readonly usableUntilMs?: number }>
+  /** Every order of the account; repeating it is fine, and completes what is `unfinished`. */
+  end(accountId: string, reason: RevocationReason): Promise<Ending>
   /** One order. Fault NOT_FOUND, or CONFLICT when it cannot be ended. */
-  cancel(
-    orderId: string,
-    reason: RevocationReason,
-  ): Promise<{ readonly order: OrderRow; readonly usableUntilMs?: number }>
+  cancel(orderId: string, reason: RevocationReason): Promise<Ending & { readonly order: OrderRow }>
 }
 
 /** What is asked of whoever publishes. */
@@ -62,18 +66,26 @@ export function createRevocations(options: {
     }
     throw new Fault('CONFLICT', `order ${id} changes all the time; try again`)
   }
-  /** Until when its certificate may be believed. The order is over here whatever becomes of the publisher's part. */
-  const endOrder = async (id: string, reason: RevocationReason): Promise<number | undefined> => {
+  /** The order is over here whatever becomes of the publisher's part. */
+  const endOrder = async (id: string, reason: RevocationReason): Promise<Ending> => {
     await endHere(id)
-    if (cancelPublication) return cancelPublication(id, reason)
     const order = await orders.find(id)
-    return order && usableUntil(order.row)
+    const untilMs = order && (await usableUntil(order.row))
+    const believed = untilMs === undefined ? {} : { usableUntilMs: untilMs }
+    if (!cancelPublication)
+      return untilMs === undefined || order!.row.star ? believed : { ...believed, unfinished: ONLY_RUNNING }
+    try {
+      const endMs = await cancelPublication(id, reason)
+      return endMs === undefined ? {} : { usableUntilMs: endMs }
+    } catch (error) {
+      // A CA that cannot be reached must not keep the others' renewals going.
+      return { ...believed, unfinished: reasonOf(error) }
+    }
   }
 
   return {
     async end(accountId, reason) {
-      const failures: unknown[] = []
-      let untilMs = 0
+      let ending: Ending = {}
       let after: string | undefined
       for (;;) {
         const page = await orders.list({
@@ -81,16 +93,10 @@ export function createRevocations(options: {
           limit: PAGE,
           ...(after === undefined ? {} : { after }),
         })
-        for (const { id } of page) {
-          // A CA that cannot be reached must not keep the others' renewals going.
-          const endMs = await endOrder(id, reason).catch((error: unknown) => void failures.push(error))
-          untilMs = Math.max(untilMs, endMs ?? 0)
-        }
-        if (page.length < PAGE) break
+        for (const { id } of page) ending = together(ending, await endOrder(id, reason))
+        if (page.length < PAGE) return ending
         after = page.at(-1)!.id
       }
-      if (failures.length > 0) throw failures[0]
-      return untilMs === 0 ? {} : { usableUntilMs: untilMs }
     },
     async cancel(orderId, reason) {
       const seen = await orders.find(orderId)
@@ -99,13 +105,23 @@ export function createRevocations(options: {
         throw new Fault('CONFLICT', `order ${orderId} has failed; it cannot be cancelled`)
       if (seen.row.status === 'valid' && !seen.row.star && !cancelPublication)
         throw new Fault('CONFLICT', `order ${orderId} does not renew by itself; its certificate ends by itself`)
-      const untilMs = await endOrder(orderId, reason)
-      const order = (await orders.find(orderId))!.row
-      return { order, ...(untilMs === undefined ? {} : { usableUntilMs: untilMs }) }
+      const ending = await endOrder(orderId, reason)
+      return { ...ending, order: (await orders.find(orderId))!.row }
     },
   }
 }
 
+/** What holds for both. */
+export function together(one: Ending, other: Ending): Ending {
+  const untilMs = Math.max(one.usableUntilMs ?? 0, other.usableUntilMs ?? 0)
+  const unfinished = one.unfinished ?? other.unfinished
+  return {
+    ...(untilMs === 0 ? {} : { usableUntilMs: untilMs }),
+    ...(unfinished === undefined ? {} : { unfinished }),
+  }
+}
+
+const ONLY_RUNNING = 'only the running service revokes at the CA'
 const ENDED = {
   type: 'urn:ietf:params:acme:error:unauthorized',
   detail: 'the operator has ended this order',

@@ -395,10 +395,10 @@ describe('the audit log', () => {
     expect(await good('audit', 'show')).toMatch(
       /device-added +cli \S+ \(uid \d+\) +home\.cpe\.example\n.*device-enrolled +account account-1 .*\n.*device-revoked .*home\.cpe\.example, keyCompromise$/,
     )
-    expect(await good('audit', 'verify')).toBe('3 entries in 1 chains fit together')
+    expect(await good('audit', 'verify')).toBe('3 entries in 1 chain fit together')
     const out = at('audit.jsonl')
     expect(await good('audit', 'export', '--out', out)).toBe(`3 entries are in ${out}`)
-    expect(await good('audit', 'verify', out)).toBe('3 entries in 1 chains fit together')
+    expect(await good('audit', 'verify', out)).toBe('3 entries in 1 chain fit together')
     expect((await run('audit', 'export', '--out', out)).code).toBe(2)
 
     const lines = (await readFile(out, 'utf8')).trimEnd().split('\n')

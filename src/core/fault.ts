@@ -48,6 +48,7 @@ export const FAULTS = {
   HOOK_FAILED: 'run the hook command by hand with the arguments in the message and correct it',
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',
   NOT_FOUND: 'list what there is with the `list` verb of the same kind, for example `hearth-operator device list`',
+  REVOCATION_UNFINISHED: 'the rest is done; repeat the command while the service runs and the CA answers',
   NAMES_REFUSED: 'correct what the message names and repeat the command; nothing was added',
   NOT_ALLOWED: 'use a token with the role `operate`',
   CONFLICT: 'the message says what stands against it; nothing was changed',

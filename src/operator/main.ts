@@ -13,6 +13,7 @@ import type { Keep } from '../store/kept.ts'
 import { openStore } from '../store/postgres.ts'
 import { socketFace } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
+import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
 import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
@@ -49,7 +50,9 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     started.push(() => store.close())
     const keep = keeping(store, config.state)
     const orders = store.table<OrderRow>('order')
-    const { registry, audit, operations } = openManagement(config, store, clock)
+    const { registry, audit, operations } = openManagement(config, store, clock, {
+      cancelPublication: (orderId) => publisher.cancel(orderId, signal),
+    })
 
     const authorities = await Promise.all(
       config.authorities.map((authority) => openAuthority(authority, config, keep, context)),
@@ -62,7 +65,8 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       publications: store.table<PublicationRow>('publication'),
       issuances: store.table<IssuanceRow>('issuance'),
       jobs,
-      pool: poolOf(config, authorities, store.table<BudgetRow>('budget'), context),
+      pool: poolOf(config, authorities, store.table<BudgetRow>('budget'), audit, context),
+      audit,
       singleLifetimeS: config.delegation.lifetimeMs / 1000,
       spread: config.renewal.spread,
       clock,
@@ -131,9 +135,17 @@ function poolOf(
   { authorities: configs, renewal }: OperatorConfig,
   authorities: readonly Authority[],
   table: Table<BudgetRow>,
+  audit: Audit,
   { clock, log }: Context,
 ): AuthorityPool {
   return authorityPool({
+    // Probes of one that is out, and its slow return, are no decisions: only that it is passed over, and is not any more.
+    onFailOver({ authority, from, to, reason = 'issues again' }) {
+      if (from !== 'closed' && to !== 'closed') return
+      audit
+        .record({ event: 'authority-switched', by: 'service', authority, reason: `${from} to ${to}: ${reason}` })
+        .catch((error: unknown) => log.warn(explain(error), 'a fail-over could not be put on record'))
+    },
     members: authorities.map((authority, index) => ({
       authority,
       kind: configs[index]!.kind,

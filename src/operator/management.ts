@@ -23,7 +23,19 @@ export interface Management {
   readonly operations: Operations
 }
 
-export function openManagement(config: OperatorConfig, store: Pick<Store, 'table'>, clock: Clock): Management {
+/** What only the running service can do. */
+export interface ServiceParts {
+  readonly cancelPublication?: Parameters<typeof createRevocations>[0]['cancelPublication']
+  /** URL of our account at an authority, once it is open. */
+  readonly accountUrl?: (authority: string) => Promise<string | undefined>
+}
+
+export function openManagement(
+  config: OperatorConfig,
+  store: Pick<Store, 'table'>,
+  clock: Clock,
+  { cancelPublication, accountUrl }: ServiceParts = {},
+): Management {
   const orders = store.table<OrderRow>('order')
   const publications = store.table<PublicationRow>('publication')
   const audit = openAudit({
@@ -31,7 +43,12 @@ export function openManagement(config: OperatorConfig, store: Pick<Store, 'table
     heads: store.table<AuditHeadRow>('audit-head'),
     clock,
   })
-  const revocations = createRevocations({ orders, publications, clock })
+  const revocations = createRevocations({
+    orders,
+    publications,
+    ...(cancelPublication ? { cancelPublication } : {}),
+    clock,
+  })
   const template = (name: string): ReturnType<typeof templateFor> => templateFor(name, config.delegation.keyTypes)
   const registry = deviceRegistry({
     devices: store.table<DeviceRow>('device'),
@@ -47,6 +64,7 @@ export function openManagement(config: OperatorConfig, store: Pick<Store, 'table
     authorities: config.authorities,
     zone: config.zone.name,
     readDirectory: askDirectory,
+    ...(accountUrl ? { accountUrl } : {}),
     clock,
   })
   const operations = createOperations({

@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts'
 import { explain, type Log } from '../core/log.ts'
 import type { Jobs, Stored, Table } from '../core/table.ts'
 import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
+import type { Audit } from './audit/audit.ts'
 import type { ForwardingAuthority } from './authority/authority.ts'
 import type { AuthorityPool } from './authority/pool.ts'
 import { Overtaken } from './publication/attempt.ts'
@@ -70,6 +71,8 @@ export function createPublisher(options: {
   readonly issuances: Table<IssuanceRow>
   readonly jobs: Jobs
   readonly pool: AuthorityPool
+  /** Given: first certificates are put on record there. */
+  readonly audit?: Pick<Audit, 'record'>
   /** Given, and not undefined for an order: that one goes there as it is, and nothing is published here. */
   readonly forwardTo?: (order: OrderRow) => ForwardingAuthority | undefined
   /** Lifetime of certificates of orders without auto-renewal, where the authority lets us choose. */
@@ -134,6 +137,14 @@ export function createPublisher(options: {
     )
     const fixed = { account, order: order.id, names, csr, getAllowed: allowCertificateGet }
     const row: PublicationRow = { ...fixed, edition: 1, ...asPublished(issued, clock.nowMs()) }
+    await options.audit?.record({
+      event: 'certificate-published',
+      by: 'service',
+      account,
+      order: order.id,
+      ...(names[0] === undefined ? {} : { device: names[0] }),
+      authority: issued.authority,
+    })
     log.info({ names, authority: row.authority, until: instant(row.notAfterMs) }, 'first certificate published')
     // Someone else may have been faster after a lease ran out; theirs is as good.
     return (await publications.insert(id, row)) ?? (await publications.find(id))!

@@ -3,6 +3,7 @@ import type { AccountRow, OrderRow } from '../../src/acme/server/rows.ts'
 import { toBase64url } from '../../src/core/bytes.ts'
 import { Fault } from '../../src/core/fault.ts'
 import { createLog } from '../../src/core/log.ts'
+import type { AuditEvent } from '../../src/operator/audit/entry.ts'
 import type { CertificateWish } from '../../src/operator/authority/authority.ts'
 import type { IssuanceRow, PublicationRow } from '../../src/operator/publication/rows.ts'
 import { createPublisher } from '../../src/operator/publisher.ts'
@@ -40,6 +41,7 @@ function createWorld() {
   const publications = memoryTable<PublicationRow>()
   const jobs = memoryJobs()
   const wishes: CertificateWish[] = []
+  const events: AuditEvent[] = []
   const world = {
     clock,
     accounts,
@@ -47,6 +49,7 @@ function createWorld() {
     publications,
     jobs,
     wishes,
+    events,
     revoked: [] as Uint8Array[],
     /** What the CA says about renewal, and how often it was asked. */
     ari: undefined as (() => { startMs: number; endMs: number; askAgainMs: number }) | undefined,
@@ -73,6 +76,7 @@ function createWorld() {
     publications,
     issuances: memoryTable<IssuanceRow>(),
     jobs,
+    audit: { record: async (event) => void events.push(event) },
     pool: poolOf(clock, {
       id: 'test',
       async issue(wish) {
@@ -165,6 +169,24 @@ describe('a STAR order (RFC 8739)', () => {
 
     expect(datesOf(world.wishes)).toEqual(['01-10→01-14', '01-11→01-18', '01-15→01-20'])
     expect((await world.publications.list({ limit: 10 })).map(({ id }) => id)).toEqual([certificateId])
+  })
+
+  it('has its first certificate on record, and no renewal', async () => {
+    await placeOrder(world, 'order-1')
+    world.start()
+    await eventually(async () => (await world.orders.find('order-1'))?.row.status === 'valid')
+    await pass(world.clock, DAY_MS)
+    await eventually(async () => (await published())?.index === 1)
+    expect(world.events).toEqual([
+      {
+        event: 'certificate-published',
+        by: 'service',
+        account: 'account-1',
+        order: 'order-1',
+        device: NAME,
+        authority: 'test',
+      },
+    ])
   })
 
   it('says when the next certificate appears, and after its end that it is over', async () => {

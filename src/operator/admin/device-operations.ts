@@ -4,8 +4,7 @@ import type { Stored } from '../../core/table.ts'
 import type { CsrTemplate } from '../../pki/csr-template.ts'
 import { type DeviceRow, type NewDevice, registrationOf } from '../delegation/device.ts'
 import type { DeviceRegistry } from '../delegation/devices.ts'
-import type { Ending } from '../delegation/ownership.ts'
-import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
+import { type Ending, REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
 import { type DeviceStanding, STANDINGS, type Standing } from '../delegation/standing.ts'
 import { type OperationTable, operation } from './operation.ts'
 import { AFTER, LIMIT, NAME, NAME_CHARS_MAX, PAGE_MAX } from './properties.ts'
@@ -44,7 +43,13 @@ export interface NameProblem {
 }
 
 /** What is given out when a name has lost its account: until when its old certificate may still be believed. */
-export type Handover = NewDevice & { readonly usableUntil?: string }
+export type Handover = NewDevice & Ended
+
+export interface Ended {
+  readonly usableUntil?: string
+  /** Why a certificate could not be revoked at its CA yet: repeat the operation later. */
+  readonly unfinished?: string
+}
 
 export interface DelegationObject {
   readonly name: string
@@ -191,9 +196,9 @@ export function deviceOperations(parts: {
         name: NAME,
         reason: { type: 'string', description: 'why (RFC 5280 §5.3.1)', maxLength: 32, enum: REVOCATION_REASON_NAMES },
       },
-      async run({ name, reason = 'cessationOfOperation' }, { by }): Promise<{ name: string; usableUntil?: string }> {
-        const { name: id, usableUntilMs } = await registry.revoke(name, { reason, by })
-        return { name: id, ...dateOf('usableUntil', usableUntilMs) }
+      async run({ name, reason = 'cessationOfOperation' }, { by }): Promise<Ended & { readonly name: string }> {
+        const { usableUntilMs, ...ended } = await registry.revoke(name, { reason, by })
+        return { ...ended, ...dateOf('usableUntil', usableUntilMs) }
       },
     }),
     'device-remove': operation({

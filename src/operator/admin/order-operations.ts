@@ -5,6 +5,7 @@ import type { Stored, Table } from '../../core/table.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { DeviceRegistry } from '../delegation/devices.ts'
 import { type Publications, REVOCATION_REASON_NAMES, type Revocations } from '../delegation/revocations.ts'
+import type { Ended } from './device-operations.ts'
 import { type OperationTable, operation } from './operation.ts'
 import { AFTER, ID, LIMIT, NAME_CHARS_MAX, PAGE_MAX } from './properties.ts'
 
@@ -119,13 +120,14 @@ export function orderOperations(parts: {
       async run(
         { id, reason = 'cessationOfOperation' },
         { by },
-      ): Promise<{ id: string; status: string; usableUntil?: string }> {
+      ): Promise<Ended & { readonly id: string; readonly status: string }> {
         await audit.record({ event: 'order-cancelled', by, order: id, reason })
-        const { order, usableUntilMs } = await revocations.cancel(id, reason)
+        const { order, usableUntilMs, unfinished } = await revocations.cancel(id, reason)
         return {
           id,
           status: order.status,
           ...(usableUntilMs === undefined ? {} : { usableUntil: date(usableUntilMs) }),
+          ...(unfinished === undefined ? {} : { unfinished }),
         }
       },
     }),

@@ -8,7 +8,6 @@ export const AUDIT_EVENTS = {
   'device-revoked': 'a router lost its name, its account and its certificates',
   'device-transferred': 'a router was given to a new owner, with a new key',
   'device-removed': 'a revoked router was forgotten',
-  'device-key-exported': 'a new key of a router was handed out by an export',
   'order-cancelled': 'the renewals of an order were ended',
   'order-refused': 'a request did not fit the template of its delegation',
   'certificate-published': 'the first certificate of an order was published',

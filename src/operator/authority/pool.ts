@@ -84,6 +84,8 @@ export function authorityPool(options: {
   readonly budgets: SharedBudgets
   /** Renewals that are not urgent, of this instance. However large the backlog after an outage is, it drains at this rate. */
   readonly renewalsPerMinuteMax: number
+  /** Called at each change of the state of an authority. */
+  readonly onFailOver?: (failOver: FailOver) => void
   readonly clock: Clock
   readonly log: Log
 }): AuthorityPool {
@@ -108,7 +110,9 @@ export function authorityPool(options: {
     change(member.breaker, nowMs)
     const to = member.breaker.state
     if (from === to) return
-    failOvers.push({ atMs: nowMs, authority: member.id, from, to, ...(reason === undefined ? {} : { reason }) })
+    const failOver = { atMs: nowMs, authority: member.id, from, to, ...(reason === undefined ? {} : { reason }) }
+    failOvers.push(failOver)
+    options.onFailOver?.(failOver)
     if (failOvers.length > FAIL_OVERS_KEPT_MAX) failOvers.shift()
     const say = to === 'open' ? 'warn' : 'info'
     log[say]({ authority: member.id, from, to, reason }, 'the state of an authority has changed')

@@ -54,7 +54,7 @@ export const AUDIT_COMMANDS: Readonly<Record<string, Command>> = {
         } finally {
           await file.close()
         }
-        input.print(`${entries} entries are in ${out}`)
+        input.print(`${counted(entries, 'entry is', 'entries are')} in ${out}`)
         return EXIT.OK
       }),
   },
@@ -84,7 +84,11 @@ export const AUDIT_COMMANDS: Readonly<Record<string, Command>> = {
 function verdictText({ entries, chains, broken, unanchored }: AuditVerdict, isPart: boolean): string {
   if (broken) return `BROKEN at entry ${entries}, ${broken.id}: ${broken.reason}`
   const before = isPart ? `; ${unanchored} of them rest on entries before this part, which were not checked` : ''
-  return `${entries} entries in ${chains} chains fit together${before}`
+  return `${counted(entries, 'entry', 'entries')} in ${counted(chains, 'chain', 'chains')} fit together${before}`
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`
 }
 
 function entryRow({ row }: Entry): readonly string[] {

@@ -9,6 +9,7 @@ import { columns, facts, minute } from './columns.ts'
 import { DEVICE_ADD, serviceOf } from './device-add.ts'
 import { routerFiles } from './export/format.ts'
 import { HAND_OUT_OPTIONS, handOut } from './hand-out.ts'
+import { checkFinished } from './unfinished.ts'
 
 export const REASON_OPTION: CommandOption = {
   type: 'string',
@@ -130,6 +131,7 @@ export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
             ? 'no certificate of it is valid'
             : `its last certificate may be believed until ${minute(ended.usableUntil)} UTC`
         input.print(input.values.json === true ? JSON.stringify(ended, null, 2) : `${ended.name} is revoked; ${rest}`)
+        checkFinished(ended)
         return EXIT.OK
       }),
   },
@@ -176,13 +178,12 @@ function deviceText(device: DeviceDetails, orders: readonly OrderSummary[]): str
 }
 
 export function orderTable(orders: readonly OrderSummary[], next: string | undefined): string {
-  const rows = orders.map(({ id, status, renews, validUntil, names, error }) => [
+  const rows = orders.map(({ id, status, validUntil, names, error }) => [
     id,
     status,
-    status === 'canceled' ? 'ended' : renews ? 'yes' : 'no',
     minute(validUntil),
     error ?? names.join(' '),
   ])
   const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
-  return columns([['ORDER', 'STATUS', 'RENEWS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows]) + more
+  return columns([['ORDER', 'STATUS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows]) + more
 }

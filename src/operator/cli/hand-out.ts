@@ -7,6 +7,7 @@ import { minute } from './columns.ts'
 import { formatOf, keyText, serviceOf, textOfAll } from './device-add.ts'
 import { FORMATS } from './export/format.ts'
 import { openOutput } from './export/output.ts'
+import { checkFinished } from './unfinished.ts'
 
 export const HAND_OUT_OPTIONS = {
   format: { type: 'string', value: 'FORMAT', help: FORMATS.join(', ') },
@@ -28,7 +29,7 @@ export async function handOut(
     if (format === 'openwrt') throw new Fault('USAGE', '--format openwrt writes a directory: name a place with --out')
     const made = await make()
     input.print(format === undefined ? `${keyText(made)}${endOf(made)}` : textOfAll([made], format, service))
-    return
+    return checkFinished(made)
   }
   const output = await openOutput(out, {
     format: format ?? 'jsonl',
@@ -45,6 +46,7 @@ export async function handOut(
     await output.append([made])
     await output.finish()
     input.print(`the new key of ${made.name} is in ${out} and nowhere else${endOf(made)}`)
+    checkFinished(made)
   } catch (error) {
     await output.discard()
     throw error

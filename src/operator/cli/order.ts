@@ -4,6 +4,7 @@ import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
 import { CONFIG_OPTIONS, choiceOf, JSON_OPTION, listed, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
 import { facts, minute } from './columns.ts'
 import { orderTable, REASON_OPTION } from './device.ts'
+import { checkFinished } from './unfinished.ts'
 
 const ONE_WORD = { min: 1, max: 1 } as const
 
@@ -81,6 +82,7 @@ export const ORDER_COMMANDS: Readonly<Record<string, Command>> = {
             : `; its last certificate is valid until ${minute(ended.usableUntil)} UTC`
         const text = `order ${ended.id} is ${ended.status}${rest}`
         input.print(input.values.json === true ? JSON.stringify(ended, null, 2) : text)
+        checkFinished(ended)
         return EXIT.OK
       }),
   },

@@ -4,7 +4,7 @@ import type { RevocationReason } from './revocations.ts'
 export interface DeviceRow {
   /** Raw key of the external account binding, base64url; empty when revoked. A secret: never logged, shown once. */
   readonly eabKey: string
-  /** Absent in rows of version 0.2: see `registrationOf`. */
+  /** For lists by state; `registrationOf` is what counts. Absent in rows of version 0.2, and stale where such an instance wrote. */
   readonly state?: Registration
   /** The ACME account that has this name now. */
   readonly account?: string
@@ -14,8 +14,8 @@ export interface DeviceRow {
   readonly origin?: string
   /** There is a new key that no account has used yet; until then `account` keeps the name. */
   readonly rotatedMs?: number
-  /** The account that had the name before, as long as its end is not complete. */
-  readonly former?: string
+  /** Accounts that had the name before, as long as their end is not complete. */
+  readonly former?: readonly string[]
   readonly revoked?: DeviceEnd
 }
 
@@ -31,7 +31,8 @@ export const REGISTRATIONS = ['waiting', 'enrolled', 'revoked'] as const
 export type Registration = (typeof REGISTRATIONS)[number]
 
 export function registrationOf({ state, account }: DeviceRow): Registration {
-  return state ?? (account === undefined ? 'waiting' : 'enrolled')
+  if (state === 'revoked') return 'revoked'
+  return account === undefined ? 'waiting' : 'enrolled'
 }
 
 /** What is handed out once, when a device is added or given a new key. */

@@ -62,18 +62,17 @@ export function entitlements(options: {
           const device = await devices.find(kid)
           if (!device || registrationOf(device.row) === 'revoked') return false
           const { account, rotatedMs, ...row } = device.row
-          if (row.former !== undefined) {
+          if (account === accountId) {
             await settle(device, 'superseded')
-            continue
+            return true
           }
-          if (account === accountId) return true
           if (account !== undefined && rotatedMs === undefined) return false
           const bound = await devices.replace(device, {
             ...row,
             state: 'enrolled',
             account: accountId,
             enrolledMs: clock.nowMs(),
-            ...(account === undefined ? {} : { former: account }),
+            ...(account === undefined ? {} : { former: [...(row.former ?? []), account] }),
           })
           if (!bound) continue
           await audit.record({ event: 'device-enrolled', by: `account ${accountId}`, account: accountId, device: kid })

@@ -4,7 +4,7 @@ import { Fault } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
 import type { Audit } from '../audit/audit.ts'
 import { type DeviceRow, type NewDevice, registrationOf } from './device.ts'
-import type { RevocationReason, Revocations } from './revocations.ts'
+import { type Ending, type RevocationReason, type Revocations, together } from './revocations.ts'
 
 /** How a name passes from one account to the next, or ends. */
 export interface Ownership {
@@ -21,15 +21,12 @@ export interface Ownership {
   remove(name: string, options: { readonly by: string }): Promise<void>
 }
 
-export interface Ending {
-  /** Until then a certificate may still be believed, by those who do not ask for revocations; absent: not any more. */
-  readonly usableUntilMs?: number
-}
-
-/** Ends what is left of the account that had the name before, and forgets it. Nothing to do is fine. */
+/** Ends what is left of accounts that had the name before, and forgets those that are. Nothing to do is fine. */
 export type Settle = (device: Stored<DeviceRow>, reason: RevocationReason) => Promise<Ending>
 
 const COLLISIONS_MAX = 10
+/** A CA that was out through so many changes of one device is out for good. */
+const FORMER_MAX = 20
 
 /**
  * The row is written first and says what remains to be done (`former`), so that whoever comes next after a crash can do
@@ -66,33 +63,39 @@ export function ownership(options: {
     return revocations.end(accountId, reason)
   }
   const settle: Settle = async (device, reason) => {
-    const { former, revoked, ...row } = device.row
-    if (former === undefined) return {}
-    const ending = await block(former, reason)
+    const { former = [], revoked, ...row } = device.row
+    if (former.length === 0) return {}
+    const left: string[] = []
+    let ending: Ending = {}
+    for (const account of former) {
+      const one = await block(account, reason)
+      if (one.unfinished !== undefined) left.push(account)
+      ending = together(ending, one)
+    }
+    const { usableUntilMs } = ending
     // Written by somebody else meanwhile: then that one has settled it too, or will.
-    await devices.replace(device, { ...row, ...(revoked ? { revoked: { ...revoked, ...ending } } : {}) })
+    await devices.replace(device, {
+      ...row,
+      ...(left.length === 0 ? {} : { former: left }),
+      ...(revoked ? { revoked: usableUntilMs === undefined ? revoked : { ...revoked, usableUntilMs } } : {}),
+    })
     return ending
   }
-  /** Changes the row however often others write to it meanwhile; what was left open before is settled first. */
-  const change = async (
-    name: string,
-    reason: RevocationReason,
-    next: (row: DeviceRow) => DeviceRow,
-  ): Promise<Stored<DeviceRow>> => {
+  /** Changes the row however often others write to it meanwhile. */
+  const change = async (name: string, next: (row: DeviceRow) => DeviceRow): Promise<Stored<DeviceRow>> => {
     for (let attempt = 0; attempt < COLLISIONS_MAX; attempt++) {
       const seen = await inUse(name)
-      if (seen.row.former !== undefined) await settle(seen, reason)
-      else {
-        const written = await devices.replace(seen, next(seen.row))
-        if (written) return written
-      }
+      if ((seen.row.former?.length ?? 0) >= FORMER_MAX)
+        throw new Fault('CONFLICT', `${seen.id} has ${FORMER_MAX} accounts that could not be ended; start the service`)
+      const written = await devices.replace(seen, next(seen.row))
+      if (written) return written
     }
     throw new Fault('CONFLICT', `${name} changes all the time; try again`)
   }
   /** A new key for whoever comes next; the account that has the name loses it. */
   const restart = async (name: string, reason: RevocationReason): Promise<NewDevice & Ending> => {
     const key = newKey()
-    const device = await change(name, reason, (row) => ({ ...vacated(row), eabKey: key, state: 'waiting' }))
+    const device = await change(name, (row) => ({ ...vacated(row), eabKey: key, state: 'waiting' }))
     return { name: device.id, eab: { kid: device.id, key }, ...(await settle(device, reason)) }
   }
 
@@ -103,7 +106,7 @@ export function ownership(options: {
       await audit.record({ event: 'device-rotated', by, device: id, ...(now ? { reason: 'at once' } : {}) })
       if (now) return restart(name, 'superseded')
       const key = newKey()
-      await change(name, 'superseded', (row) => ({
+      await change(name, (row) => ({
         ...row,
         eabKey: key,
         ...(row.account === undefined ? {} : { rotatedMs: clock.nowMs() }),
@@ -120,16 +123,20 @@ export function ownership(options: {
       const { id } = before
       if (registrationOf(before.row) !== 'revoked') {
         await audit.record({ event: 'device-revoked', by, device: id, reason })
-        await change(name, reason, (row) => ({
+        await change(name, (row) => ({
           ...vacated(row),
           eabKey: '',
           state: 'revoked',
           revoked: { atMs: clock.nowMs(), reason },
         }))
       }
-      await settle(await known(name), reason)
+      const { unfinished } = await settle(await known(name), reason)
       const untilMs = (await known(name)).row.revoked?.usableUntilMs ?? 0
-      return { name: id, ...(untilMs > clock.nowMs() ? { usableUntilMs: untilMs } : {}) }
+      return {
+        name: id,
+        ...(untilMs > clock.nowMs() ? { usableUntilMs: untilMs } : {}),
+        ...(unfinished === undefined ? {} : { unfinished }),
+      }
     },
     async remove(name, { by }) {
       const device = await known(name)
@@ -148,10 +155,11 @@ export function ownership(options: {
 }
 
 /** The row without an owner; the one it had is still to be ended. */
-function vacated({ account, createdMs, origin }: DeviceRow): Omit<DeviceRow, 'eabKey'> {
+function vacated({ account, former = [], createdMs, origin }: DeviceRow): Omit<DeviceRow, 'eabKey'> {
+  const past = account === undefined ? former : [...former, account]
   return {
     createdMs,
     ...(origin === undefined ? {} : { origin }),
-    ...(account === undefined ? {} : { former: account }),
+    ...(past.length === 0 ? {} : { former: past }),
   }
 }

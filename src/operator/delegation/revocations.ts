@@ -1,7 +1,7 @@
 import { cancelOrder } from '../../acme/server/order-state.ts'
 import type { OrderRow } from '../../acme/server/rows.ts'
 import type { Clock } from '../../core/clock.ts'
-import { Fault } from '../../core/fault.ts'
+import { Fault, reasonOf } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
 
 /** RFC 5280 §5.3.1, those that public CAs take. */
@@ -11,15 +11,19 @@ export const REVOCATION_REASON_NAMES = Object.keys(REVOCATION_REASONS).filter(
   (name): name is RevocationReason => name in REVOCATION_REASONS,
 )
 
+export interface Ending {
+  /** Until then a certificate may still be believed, by those who do not ask for revocations; absent: not any more. */
+  readonly usableUntilMs?: number
+  /** Why a certificate could not be revoked at its CA yet. Nothing is issued any more all the same. */
+  readonly unfinished?: string
+}
+
 /** How what an account has ordered comes to an end. */
 export interface Revocations {
-  /** Every order of the account; repeating it is fine. `usableUntilMs`: when its last published certificate runs out. */
-  end(accountId: string, reason: RevocationReason): Promise<{ readonly usableUntilMs?: number }>
-  /** One order. Fault NOT_FOUND, or CONFLICT when it cannot be ended. `changed`: it was still under way. */
-  cancel(
-    orderId: string,
-    reason: RevocationReason,
-  ): Promise<{ readonly changed: boolean; readonly order: OrderRow; readonly usableUntilMs?: number }>
+  /** Every order of the account; repeating it is fine, and completes what is `unfinished`. */
+  end(accountId: string, reason: RevocationReason): Promise<Ending>
+  /** One order. Fault NOT_FOUND, or CONFLICT when it cannot be ended. */
+  cancel(orderId: string, reason: RevocationReason): Promise<Ending & { readonly order: OrderRow }>
 }
 
 /** What is asked of whoever publishes. */
@@ -35,39 +39,53 @@ const COLLISIONS_MAX = 10
 export function createRevocations(options: {
   readonly orders: Table<OrderRow>
   readonly publications: Publications
-  /** For certificates that do not renew by themselves (RFC 9115 §2.3.6.2): resolves when it is sure to happen. */
-  readonly revokeCertificate?: (publicationId: string, reason: RevocationReason) => Promise<void>
+  /**
+   * The publisher's part, where there is one: ends the order and what it gets, revokes what does not renew by itself (RFC
+   * 9115 §2.3.6.2), and tells until when the last certificate may be believed. May be repeated.
+   */
+  readonly cancelPublication?: (orderId: string, reason: RevocationReason) => Promise<number | undefined>
   readonly clock: Clock
 }): Revocations {
-  const { orders, publications, revokeCertificate, clock } = options
+  const { orders, publications, cancelPublication, clock } = options
 
   const usableUntil = async ({ certificate }: OrderRow): Promise<number | undefined> => {
     const published = certificate === undefined ? undefined : await publications.find(certificate)
     const endMs = published?.row.notAfterMs
     return endMs !== undefined && endMs > clock.nowMs() ? endMs : undefined
   }
-  /** True when it was still under way. */
-  const endOrder = async (id: string, reason: RevocationReason): Promise<boolean> => {
+  const endHere = async (id: string): Promise<void> => {
     for (let attempt = 0; attempt < COLLISIONS_MAX; attempt++) {
       const seen = await orders.find(id)
-      const { status, star, certificate } = seen?.row ?? {}
-      if (!seen || status === 'invalid' || status === 'canceled') return false
-      if (status === 'valid' && star) {
-        await cancelOrder(orders, id)
-        return true
-      }
+      const { status, star } = seen?.row ?? {}
+      if (!seen || status === 'invalid' || status === 'canceled') return
       if (status === 'valid') {
-        if (certificate !== undefined) await revokeCertificate?.(certificate, reason)
-        return revokeCertificate !== undefined
+        if (star) await cancelOrder(orders, id)
+        return
       }
-      if (await orders.replace(seen, { ...seen.row, status: 'invalid', error: ENDED })) return true
+      if (await orders.replace(seen, { ...seen.row, status: 'invalid', error: ENDED })) return
     }
     throw new Fault('CONFLICT', `order ${id} changes all the time; try again`)
+  }
+  /** The order is over here whatever becomes of the publisher's part. */
+  const endOrder = async (id: string, reason: RevocationReason): Promise<Ending> => {
+    await endHere(id)
+    const order = await orders.find(id)
+    const untilMs = order && (await usableUntil(order.row))
+    const believed = untilMs === undefined ? {} : { usableUntilMs: untilMs }
+    if (!cancelPublication)
+      return untilMs === undefined || order!.row.star ? believed : { ...believed, unfinished: ONLY_RUNNING }
+    try {
+      const endMs = await cancelPublication(id, reason)
+      return endMs === undefined ? {} : { usableUntilMs: endMs }
+    } catch (error) {
+      // A CA that cannot be reached must not keep the others' renewals going.
+      return { ...believed, unfinished: reasonOf(error) }
+    }
   }
 
   return {
     async end(accountId, reason) {
-      let untilMs = 0
+      let ending: Ending = {}
       let after: string | undefined
       for (;;) {
         const page = await orders.list({
@@ -75,12 +93,8 @@ export function createRevocations(options: {
           limit: PAGE,
           ...(after === undefined ? {} : { after }),
         })
-        for (const { id } of page) {
-          await endOrder(id, reason)
-          const order = await orders.find(id)
-          untilMs = Math.max(untilMs, (order && (await usableUntil(order.row))) ?? 0)
-        }
-        if (page.length < PAGE) return untilMs === 0 ? {} : { usableUntilMs: untilMs }
+        for (const { id } of page) ending = together(ending, await endOrder(id, reason))
+        if (page.length < PAGE) return ending
         after = page.at(-1)!.id
       }
     },
@@ -89,16 +103,25 @@ export function createRevocations(options: {
       if (!seen) throw new Fault('NOT_FOUND', `there is no order ${orderId}`)
       if (seen.row.status === 'invalid')
         throw new Fault('CONFLICT', `order ${orderId} has failed; it cannot be cancelled`)
-      if (seen.row.status === 'valid' && !seen.row.star && !revokeCertificate)
+      if (seen.row.status === 'valid' && !seen.row.star && !cancelPublication)
         throw new Fault('CONFLICT', `order ${orderId} does not renew by itself; its certificate ends by itself`)
-      const changed = await endOrder(orderId, reason)
-      const order = (await orders.find(orderId))!.row
-      const untilMs = await usableUntil(order)
-      return { changed, order, ...(untilMs === undefined ? {} : { usableUntilMs: untilMs }) }
+      const ending = await endOrder(orderId, reason)
+      return { ...ending, order: (await orders.find(orderId))!.row }
     },
   }
 }
 
+/** What holds for both. */
+export function together(one: Ending, other: Ending): Ending {
+  const untilMs = Math.max(one.usableUntilMs ?? 0, other.usableUntilMs ?? 0)
+  const unfinished = one.unfinished ?? other.unfinished
+  return {
+    ...(untilMs === 0 ? {} : { usableUntilMs: untilMs }),
+    ...(unfinished === undefined ? {} : { unfinished }),
+  }
+}
+
+const ONLY_RUNNING = 'only the running service revokes at the CA'
 const ENDED = {
   type: 'urn:ietf:params:acme:error:unauthorized',
   detail: 'the operator has ended this order',

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { Fault } from '../../../src/core/fault.ts'
 import type { Authority } from '../../../src/operator/authority/authority.ts'
 import { blameFor } from '../../../src/operator/authority/blame.ts'
-import type { AuthorityPool, PoolRequest } from '../../../src/operator/authority/pool.ts'
+import type { AuthorityPool, FailOver, PoolRequest } from '../../../src/operator/authority/pool.ts'
 import type { BudgetRow } from '../../../src/operator/schedule/budget.ts'
 import { memoryTable } from '../../../src/store/memory.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -107,6 +107,14 @@ describe('fail-over', () => {
   it('says who has refused when nobody is left', async () => {
     const pool = poolOf(clock, authority('primary'))
     expect(await ask(pool, 'a', { passedOver: ['primary'] })).toBe('refused')
+  })
+
+  it('is told to whoever keeps the record', async () => {
+    const told: FailOver[] = []
+    const pool = limitedPool(clock, [authority('primary')], { onFailOver: (failOver) => told.push(failOver) })
+    await fail(pool, 'a', unreachable)
+    expect(told).toEqual(pool.failOvers())
+    expect(told).toMatchObject([{ authority: 'primary', from: 'closed', to: 'open', reason: 'connection refused' }])
   })
 
   it('keeps a bounded history', async () => {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { toBase64url } from '../../../src/core/bytes.ts'
+import { createRevocations } from '../../../src/operator/delegation/revocations.ts'
 import { BY, createWorld, DAY_MS } from './world.ts'
 
 const HOME = 'home.cpe.example'
@@ -152,6 +153,56 @@ describe('transferring a device', () => {
   })
 })
 
+describe('the publisher’s part', () => {
+  it('ends every order, also when the CA of one cannot be told; repeating it completes the rest', async () => {
+    await world.order('single', { account: 'old', status: 'valid', star: false, certificate: 'certificate' })
+    const told: string[] = []
+    let isOut = true
+    const revocations = createRevocations({
+      ...world,
+      async cancelPublication(id) {
+        if (isOut && id === 'single') throw new Error('the CA is out')
+        told.push(id)
+        return undefined
+      },
+    })
+    expect(await revocations.end('old', 'keyCompromise')).toEqual({
+      usableUntilMs: world.clock.nowMs() + 5 * DAY_MS,
+      unfinished: 'the CA is out',
+    })
+    expect(told).toEqual(['star', 'waiting'])
+    expect([await statusOf('star'), await statusOf('waiting')]).toEqual(['canceled', 'invalid'])
+    isOut = false
+    expect(await revocations.end('old', 'keyCompromise')).toEqual({})
+    expect(told).toContain('single')
+  })
+})
+
+describe('a certificate that does not renew by itself, while the service is stopped', () => {
+  beforeEach(() => world.order('single', { account: 'old', status: 'valid', star: false, certificate: 'certificate' }))
+  const revoke = () => world.registry.revoke('home', { reason: 'keyCompromise', by: BY })
+
+  it('is not said to be revoked, and the device is not removed before it is', async () => {
+    const unfinished = 'only the running service revokes at the CA'
+    expect(await revoke()).toMatchObject({ unfinished })
+    expect(await revoke()).toMatchObject({ unfinished })
+    expect([await accountStatus('old'), await statusOf('star')]).toEqual(['revoked', 'canceled'])
+    await expect(world.registry.remove('home', { by: BY })).rejects.toThrow('not completed')
+    world.clock.step(6 * DAY_MS)
+    expect(await revoke()).toEqual({ name: HOME })
+    await world.registry.remove('home', { by: BY })
+  })
+
+  it('keeps nobody from handing out the new key, and from using it', async () => {
+    const rotated = await world.registry.rotate('home', { now: true, by: BY })
+    expect(rotated).toMatchObject({ unfinished: expect.any(String) as string, eab: { kid: HOME } })
+    expect(await world.registry.externalAccounts.bind(HOME, 'new')).toBe(true)
+    const again = await world.registry.transfer('home', { by: BY })
+    expect(again.unfinished).toBeDefined()
+    expect((await world.registry.find(HOME))!.row.former).toEqual(['old'])
+  })
+})
+
 describe('how a router stands', () => {
   const state = async (name: string) => world.standing((await world.registry.find(name))!)
 
@@ -178,11 +229,9 @@ describe('cancelling an order', () => {
   it('ends its renewals, once, and says how long its certificate is valid', async () => {
     const untilMs = world.clock.nowMs() + 5 * DAY_MS
     expect(await world.revocations.cancel('star', 'superseded')).toMatchObject({
-      changed: true,
       usableUntilMs: untilMs,
     })
     expect(await world.revocations.cancel('star', 'superseded')).toMatchObject({
-      changed: false,
       usableUntilMs: untilMs,
     })
     expect(await statusOf('star')).toBe('canceled')

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../src/core/clock.ts'
 import { createLog } from '../../../src/core/log.ts'
 import type { Authority } from '../../../src/operator/authority/authority.ts'
-import { type AuthorityPool, authorityPool } from '../../../src/operator/authority/pool.ts'
+import { type AuthorityPool, authorityPool, type FailOver } from '../../../src/operator/authority/pool.ts'
 import type { BudgetLimits, BudgetRow } from '../../../src/operator/schedule/budget.ts'
 import { sharedBudgets } from '../../../src/operator/schedule/shared-budgets.ts'
 import { memoryTable } from '../../../src/store/memory.ts'
@@ -19,11 +19,13 @@ export function limitedPool(
     table = memoryTable<BudgetRow>(),
     renewalsPerMinuteMax = 1_000_000,
     urgentShare = 0.2,
+    onFailOver = () => {},
   }: {
     readonly limits?: Readonly<Record<string, BudgetLimits>>
     readonly table?: ReturnType<typeof memoryTable<BudgetRow>>
     readonly renewalsPerMinuteMax?: number
     readonly urgentShare?: number
+    readonly onFailOver?: (failOver: FailOver) => void
   },
 ): AuthorityPool {
   return authorityPool({
@@ -34,6 +36,7 @@ export function limitedPool(
     })),
     budgets: sharedBudgets({ table, limits: new Map(Object.entries(limits)), urgentShare, clock }),
     renewalsPerMinuteMax,
+    onFailOver,
     clock,
     log: createLog('silent'),
   })

@@ -15,6 +15,7 @@ import { createRevocations } from './delegation/revocations.ts'
 import { standings } from './delegation/standing.ts'
 import { templateFor } from './delegation/template.ts'
 import type { PublicationRow } from './publication/rows.ts'
+import { revokeJob } from './publisher.ts'
 
 /** Everything that manages devices and orders, over the store alone: the service and the CLI beside it use the same. */
 export interface Management {
@@ -23,7 +24,7 @@ export interface Management {
   readonly operations: Operations
 }
 
-export function openManagement(config: OperatorConfig, store: Pick<Store, 'table'>, clock: Clock): Management {
+export function openManagement(config: OperatorConfig, store: Pick<Store, 'table' | 'jobs'>, clock: Clock): Management {
   const orders = store.table<OrderRow>('order')
   const publications = store.table<PublicationRow>('publication')
   const audit = openAudit({
@@ -31,7 +32,14 @@ export function openManagement(config: OperatorConfig, store: Pick<Store, 'table
     heads: store.table<AuditHeadRow>('audit-head'),
     clock,
   })
-  const revocations = createRevocations({ orders, publications, clock })
+  const jobs = store.jobs()
+  const revocations = createRevocations({
+    orders,
+    publications,
+    // A worker does it, now or when the CA is back.
+    revokeCertificate: (publicationId) => jobs.put(revokeJob(publicationId), clock.nowMs()),
+    clock,
+  })
   const template = (name: string): ReturnType<typeof templateFor> => templateFor(name, config.delegation.keyTypes)
   const registry = deviceRegistry({
     devices: store.table<DeviceRow>('device'),

@@ -30,6 +30,7 @@ const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
 const ADVISED_PARTS_MAX = 10
 const ASK_PATIENCE_MS = 30_000
 const REVOKE_PATIENCE_MS = 60_000
+const REVOKE_RETRY_MS = 60_000
 /** For how long one can still ask what became of an order. */
 const KEPT_MS = 30 * 86_400_000
 const SWEEP_AFTER_START_MS = 60_000
@@ -226,15 +227,30 @@ export function createPublisher(options: {
 
   /** A deactivated account, after a key was lost, must not be served on (RFC 9115 §7.2). */
   const mayRenew = async ({ account, order, canceled }: PublicationRow): Promise<boolean> => {
-    if (canceled || (await accounts.find(account))?.row.status !== 'valid') return false
-    const status = order === undefined ? undefined : (await orders.find(order))?.row.status
-    return status !== 'canceled' && status !== 'invalid'
+    if (canceled) return false
+    const [owner, ordered] = await Promise.all([
+      accounts.find(account),
+      order === undefined ? undefined : orders.find(order),
+    ])
+    const status = ordered?.row.status
+    return owner?.row.status === 'valid' && status !== 'canceled' && status !== 'invalid'
+  }
+
+  /** Tried until the CA has heard of it, or nobody would believe the certificate anyway. */
+  const revoke = async (id: string, signal: AbortSignal): Promise<void> => {
+    const found = await publications.find(id)
+    const { authority, pem, notAfterMs = 0 } = found?.row ?? {}
+    const issuer = authority === undefined ? undefined : pool.find(authority)
+    if (pem !== undefined && issuer?.revoke && notAfterMs > clock.nowMs())
+      await issuer.revoke(fromPem(pem)[0]!, AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)]))
+    if (found) await rewrite(publications, id, (row) => (row.canceled ? undefined : { ...row, canceled: true }))
+    await jobs.finish(revokeJob(id))
   }
 
   const failed = async (job: string, error: unknown): Promise<void> => {
-    if (job === SWEEP) {
-      log.warn(explain(error), 'ended orders could not be removed')
-      return jobs.finish(job, clock.nowMs() + SWEEP_EVERY_MS)
+    if (job === SWEEP || job.startsWith(REVOKE)) {
+      log.warn({ job: job.split('/')[0], ...explain(error) }, 'a step failed, and is tried again')
+      return jobs.finish(job, clock.nowMs() + (job === SWEEP ? SWEEP_EVERY_MS : REVOKE_RETRY_MS))
     }
     const orderId = orderOfJob(job)
     const id = orderId === undefined ? job.slice(RENEW.length) : publicationId(orderId)
@@ -264,6 +280,7 @@ export function createPublisher(options: {
   }
   const step = (job: string, signal: AbortSignal): Promise<void> => {
     if (job === SWEEP) return sweep()
+    if (job.startsWith(REVOKE)) return revoke(job.slice(REVOKE.length), signal)
     const orderId = orderOfJob(job)
     return orderId === undefined ? renew(job.slice(RENEW.length), signal) : issueFirst(orderId, signal)
   }
@@ -323,10 +340,10 @@ export function createPublisher(options: {
       async read(id) {
         const publication = await publications.find(id)
         if (!publication) return undefined
-        const { account, pem, notBeforeMs, notAfterMs, getAllowed, terms, canceled } = publication.row
+        const { account, pem, notBeforeMs, notAfterMs, getAllowed, terms } = publication.row
         const isStar = terms.kind === 'star'
-        // A second read, of a row by its id: the account may have been deactivated by whoever lost its key.
-        const isCanceled = isStar && (canceled || (await accounts.find(account))?.row.status !== 'valid')
+        // Two more rows by their ids: whoever lost its key may have deactivated the account, or cancelled the order.
+        const isCanceled = isStar && !(await mayRenew(publication.row))
         const isOver = isStar && clock.nowMs() >= terms.endMs
         return {
           account,
@@ -354,8 +371,11 @@ const CANCELED_ORDER = {
 
 const ISSUE = 'issue/'
 const RENEW = 'renew/'
+const REVOKE = 'revoke/'
 const SWEEP = 'sweep'
 const issueJob = (orderId: string): string => ISSUE + orderId
+/** The job that has a published certificate revoked: whoever puts it can be sure that it happens. */
+export const revokeJob = (publicationId: string): string => REVOKE + publicationId
 const renewJob = (publicationId: string): string => RENEW + publicationId
 const instant = (ms: number): string => new Date(ms).toISOString()
 

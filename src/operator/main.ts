@@ -5,12 +5,11 @@ import { createAcmeServer } from '../acme/server/server.ts'
 import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
-import type { Table } from '../core/table.ts'
 import { createHttpTransport, type HttpServer, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import type { Keep } from '../store/kept.ts'
-import { openStore } from '../store/postgres.ts'
+import { openStore, type Store } from '../store/postgres.ts'
 import { socketFace } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
 import type { Audit } from './audit/audit.ts'
@@ -20,6 +19,7 @@ import type { Authority } from './authority/authority.ts'
 import { challengeHook, dnsUpdater } from './authority/dns-01.ts'
 import { openInternalAuthority } from './authority/internal.ts'
 import { type AuthorityPool, authorityPool } from './authority/pool.ts'
+import { type HealthRow, sharedHealth } from './authority/shared-health.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
 import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
@@ -59,13 +59,14 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     )
     const jobs = store.jobs()
     const accounts = store.table<AccountRow>('account')
+    const pool = poolOf(config, authorities, store, audit, context)
     const publisher = createPublisher({
       accounts,
       orders,
       publications: store.table<PublicationRow>('publication'),
       issuances: store.table<IssuanceRow>('issuance'),
       jobs,
-      pool: poolOf(config, authorities, store.table<BudgetRow>('budget'), audit, context),
+      pool,
       audit,
       singleLifetimeS: config.delegation.lifetimeMs / 1000,
       spread: config.renewal.spread,
@@ -134,7 +135,7 @@ function stopped(signal: AbortSignal): Promise<void> {
 function poolOf(
   { authorities: configs, renewal }: OperatorConfig,
   authorities: readonly Authority[],
-  table: Table<BudgetRow>,
+  store: Store,
   audit: Audit,
   { clock, log }: Context,
 ): AuthorityPool {
@@ -152,10 +153,16 @@ function poolOf(
       ...(configs[index]!.budget.replacesExempt ? { replacesExempt: true } : {}),
     })),
     budgets: sharedBudgets({
-      table,
+      table: store.table<BudgetRow>('budget'),
       limits: new Map(configs.map(({ name, budget }) => [name, budget])),
       urgentShare: renewal.urgentShare,
       clock,
+    }),
+    health: sharedHealth({
+      table: store.table<HealthRow>('authority-health'),
+      authorities: configs.map(({ name }) => name),
+      clock,
+      log,
     }),
     renewalsPerMinuteMax: renewal.ordersPerMinute,
     clock,

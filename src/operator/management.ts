@@ -15,6 +15,7 @@ import { createRevocations } from './delegation/revocations.ts'
 import { standings } from './delegation/standing.ts'
 import { templateFor } from './delegation/template.ts'
 import type { PublicationRow } from './publication/rows.ts'
+import { revokeJob } from './publisher.ts'
 
 /** Everything that manages devices and orders, over the store alone: the service and the CLI beside it use the same. */
 export interface Management {
@@ -32,7 +33,7 @@ export interface ServiceParts {
 
 export function openManagement(
   config: OperatorConfig,
-  store: Pick<Store, 'table'>,
+  store: Pick<Store, 'table' | 'jobs'>,
   clock: Clock,
   { cancelPublication, accountUrl }: ServiceParts = {},
 ): Management {
@@ -43,10 +44,12 @@ export function openManagement(
     heads: store.table<AuditHeadRow>('audit-head'),
     clock,
   })
+  const jobs = store.jobs()
   const revocations = createRevocations({
     orders,
     publications,
     ...(cancelPublication ? { cancelPublication } : {}),
+    revokeLater: (publicationId) => jobs.put(revokeJob(publicationId), clock.nowMs()),
     clock,
   })
   const template = (name: string): ReturnType<typeof templateFor> => templateFor(name, config.delegation.keyTypes)

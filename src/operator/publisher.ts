@@ -11,26 +11,21 @@ import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
 import type { Audit } from './audit/audit.ts'
 import type { ForwardingAuthority } from './authority/authority.ts'
 import type { AuthorityPool } from './authority/pool.ts'
+import { renewalAdvice } from './publication/advice.ts'
 import { Overtaken } from './publication/attempt.ts'
 import { endedRows, type Sweep } from './publication/ended.ts'
 import { forwarding } from './publication/forwarding.ts'
 import { type Issued, issuances, NotNow } from './publication/issuance.ts'
 import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
 import { termsOf } from './publication/terms.ts'
-import { momentWithin, retryAfterMs, urgencyOf, waitMs } from './schedule/renewal.ts'
+import { retryAfterMs, urgencyOf, waitMs } from './schedule/renewal.ts'
 
 /** Tries for a first certificate before the order fails; the client then places a new one. */
 const FIRST_ATTEMPTS_MAX = 8
 /** However short a CA makes its certificates. */
 const RENEWALS_APART_MS = 1_000
-/** What RFC 9773 §4.3 lets a server ask for, and what to do when it does not answer. */
-const ASK_MS_MIN = 60_000
-const ASK_MS_MAX = 86_400_000
-const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
-/** Renewals that a CA can bring about within one life. */
-const ADVISED_PARTS_MAX = 10
-const ASK_PATIENCE_MS = 30_000
 const REVOKE_PATIENCE_MS = 60_000
+const REVOKE_RETRY_MS = 60_000
 /** For how long one can still ask what became of an order. */
 const KEPT_MS = 30 * 86_400_000
 const SWEEP_AFTER_START_MS = 60_000
@@ -86,6 +81,7 @@ export function createPublisher(options: {
   const issuance = issuances({ table: options.issuances, pool, clock })
   const ended = endedRows({ orders, publications, issuances: options.issuances, publicationId })
   const removeEnded = (olderThanMs: number): Promise<Sweep> => ended.sweep(clock.nowMs() - olderThanMs)
+  const advice = renewalAdvice({ publications, pool, clock, log })
   const forwarded = forwarding({ table: options.issuances, orders, clock })
 
   const issueFirst = async (orderId: string, signal: AbortSignal): Promise<void> => {
@@ -106,7 +102,7 @@ export function createPublisher(options: {
     }
     const published = (await publications.find(id)) ?? (await publishFirst(id, order, signal))
     // First the renewals, then the order: whatever happens in between, no valid order is left without them.
-    const nextMs = nextStepMs(published)
+    const nextMs = advice.nextStepMs(published)
     if (nextMs !== undefined) await jobs.put(renewJob(id), nextMs)
     await completeOrder(orders, orderId, id)
     await issuance.forget(id)
@@ -157,12 +153,12 @@ export function createPublisher(options: {
       await issuance.forget(id)
       return jobs.finish(renewJob(id))
     }
-    const seen = await withRenewalWindow(found, signal)
+    const seen = await advice.asked(found, signal)
     const nowMs = clock.nowMs()
-    if (nowMs < issueMs(seen)!) return jobs.finish(renewJob(id), nextStepMs(seen))
+    if (nowMs < advice.issueMs(seen)!) return jobs.finish(renewJob(id), advice.nextStepMs(seen))
     const renewed = await publishNext(seen, signal)
     // Not renewed: somebody else wrote meanwhile, so look again, and keep what is under way until then.
-    const wantedMs = renewed ? nextStepMs(renewed) : nowMs
+    const wantedMs = renewed ? advice.nextStepMs(renewed) : nowMs
     if (renewed) await issuance.forget(id)
     await jobs.finish(renewJob(id), wantedMs && Math.max(wantedMs, nowMs + RENEWALS_APART_MS))
   }
@@ -196,56 +192,32 @@ export function createPublisher(options: {
     return renewed
   }
 
-  /** Asks the authority when it wants its certificate renewed, when that is due, and writes the answer down. */
-  const withRenewalWindow = async (
-    seen: Stored<PublicationRow>,
-    signal: AbortSignal,
-  ): Promise<Stored<PublicationRow>> => {
-    const { row } = seen
-    const authority = row.authority === undefined ? undefined : pool.find(row.authority)
-    const nowMs = clock.nowMs()
-    // A certificate that is due anyway needs no advice.
-    if (!authority?.renewalWindow || nowMs < (row.renewal?.askAgainMs ?? 0) || nowMs >= issueMs(seen)!) return seen
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(ASK_PATIENCE_MS)])
-    const answer = await authority.renewalWindow(fromPem(row.pem)[0]!, patience).catch((error: unknown) => {
-      log.info({ authority: authority.id, ...explain(error) }, 'no renewal information')
-    })
-    const renewal = answer
-      ? { ...answer, askAgainMs: Math.min(Math.max(answer.askAgainMs, nowMs + ASK_MS_MIN), nowMs + ASK_MS_MAX) }
-      : { startMs: Infinity, endMs: Infinity, ...row.renewal, askAgainMs: nowMs + ASK_AFTER_FAILURE_MS }
-    const isKnown = Number.isFinite(renewal.startMs) && renewal.endMs > renewal.startMs
-    const next = isKnown ? renewal : { ...renewal, startMs: NEVER_MS, endMs: NEVER_MS }
-    return (await publications.replace(seen, { ...row, renewal: next })) ?? (await publications.find(seen.id)) ?? seen
-  }
-
-  /** When it wants its next certificate: by its plan, or sooner when the authority says so. */
-  const issueMs = ({ id, row }: Stored<PublicationRow>): number | undefined => {
-    const plannedMs = plannedIssueMs(row)
-    if (plannedMs === undefined || !row.renewal) return plannedMs
-    const { publishedMs = row.notBeforeMs, notBeforeMs, notAfterMs } = row
-    // A CA that always says "now" must not make us renew for ever.
-    const earliestMs = publishedMs + (notAfterMs - notBeforeMs) / ADVISED_PARTS_MAX
-    return Math.min(plannedMs, Math.max(earliestMs, momentWithin(row.renewal, id)))
-  }
-  const nextStepMs = (seen: Stored<PublicationRow>): number | undefined => {
-    const dueMs = issueMs(seen)
-    const { authority, renewal } = seen.row
-    const asks = authority !== undefined && pool.find(authority)?.renewalWindow !== undefined
-    // RFC 9773 §4.3: once right after issuance.
-    return dueMs === undefined || !asks ? dueMs : Math.min(dueMs, renewal?.askAgainMs ?? clock.nowMs())
-  }
-
   /** A deactivated account, after a key was lost, must not be served on (RFC 9115 §7.2). */
   const mayRenew = async ({ account, order, canceled }: PublicationRow): Promise<boolean> => {
-    if (canceled || (await accounts.find(account))?.row.status !== 'valid') return false
-    const status = order === undefined ? undefined : (await orders.find(order))?.row.status
-    return status !== 'canceled' && status !== 'invalid'
+    if (canceled) return false
+    const [owner, ordered] = await Promise.all([
+      accounts.find(account),
+      order === undefined ? undefined : orders.find(order),
+    ])
+    const status = ordered?.row.status
+    return owner?.row.status === 'valid' && status !== 'canceled' && status !== 'invalid'
+  }
+
+  /** Tried until the CA has heard of it, or nobody would believe the certificate anyway. */
+  const revoke = async (id: string, signal: AbortSignal): Promise<void> => {
+    const found = await publications.find(id)
+    const { authority, pem, notAfterMs = 0 } = found?.row ?? {}
+    const issuer = authority === undefined ? undefined : pool.find(authority)
+    if (pem !== undefined && issuer?.revoke && notAfterMs > clock.nowMs())
+      await issuer.revoke(fromPem(pem)[0]!, AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)]))
+    if (found) await rewrite(publications, id, (row) => (row.canceled ? undefined : { ...row, canceled: true }))
+    await jobs.finish(revokeJob(id))
   }
 
   const failed = async (job: string, error: unknown): Promise<void> => {
-    if (job === SWEEP) {
-      log.warn(explain(error), 'ended orders could not be removed')
-      return jobs.finish(job, clock.nowMs() + SWEEP_EVERY_MS)
+    if (job === SWEEP || job.startsWith(REVOKE)) {
+      log.warn({ job: job.split('/')[0], ...explain(error) }, 'a step failed, and is tried again')
+      return jobs.finish(job, clock.nowMs() + (job === SWEEP ? SWEEP_EVERY_MS : REVOKE_RETRY_MS))
     }
     const orderId = orderOfJob(job)
     const id = orderId === undefined ? job.slice(RENEW.length) : publicationId(orderId)
@@ -275,6 +247,7 @@ export function createPublisher(options: {
   }
   const step = (job: string, signal: AbortSignal): Promise<void> => {
     if (job === SWEEP) return sweep()
+    if (job.startsWith(REVOKE)) return revoke(job.slice(REVOKE.length), signal)
     const orderId = orderOfJob(job)
     return orderId === undefined ? renew(job.slice(RENEW.length), signal) : issueFirst(orderId, signal)
   }
@@ -334,10 +307,10 @@ export function createPublisher(options: {
       async read(id) {
         const publication = await publications.find(id)
         if (!publication) return undefined
-        const { account, pem, notBeforeMs, notAfterMs, getAllowed, terms, canceled } = publication.row
+        const { account, pem, notBeforeMs, notAfterMs, getAllowed, terms } = publication.row
         const isStar = terms.kind === 'star'
-        // A second read, of a row by its id: the account may have been deactivated by whoever lost its key.
-        const isCanceled = isStar && (canceled || (await accounts.find(account))?.row.status !== 'valid')
+        // Two more rows by their ids: whoever lost its key may have deactivated the account, or cancelled the order.
+        const isCanceled = isStar && !(await mayRenew(publication.row))
         const isOver = isStar && clock.nowMs() >= terms.endMs
         return {
           account,
@@ -345,7 +318,7 @@ export function createPublisher(options: {
           notBeforeMs,
           notAfterMs,
           getAllowed,
-          nextChangeMs: issueMs(publication) ?? notAfterMs,
+          nextChangeMs: advice.issueMs(publication) ?? notAfterMs,
           ...(isCanceled ? { ended: 'autoRenewalCanceled' as const } : {}),
           ...(isOver && !isCanceled ? { ended: 'autoRenewalExpired' as const } : {}),
         }
@@ -354,8 +327,6 @@ export function createPublisher(options: {
   }
 }
 
-/** A date that does not come: rows are JSON, which has no Infinity. */
-const NEVER_MS = 8.64e15
 const OVERTAKEN_WAIT_MS = 20_000
 const CANCELED_ORDER = {
   type: 'urn:ietf:params:acme:error:unauthorized',
@@ -365,8 +336,11 @@ const CANCELED_ORDER = {
 
 const ISSUE = 'issue/'
 const RENEW = 'renew/'
+const REVOKE = 'revoke/'
 const SWEEP = 'sweep'
 const issueJob = (orderId: string): string => ISSUE + orderId
+/** The job that has a published certificate revoked: whoever puts it can be sure that it happens. */
+export const revokeJob = (publicationId: string): string => REVOKE + publicationId
 const renewJob = (publicationId: string): string => RENEW + publicationId
 const instant = (ms: number): string => new Date(ms).toISOString()
 

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { cancelOrder } from '../../src/acme/server/order-state.ts'
 import type { AccountRow, OrderRow } from '../../src/acme/server/rows.ts'
 import { toBase64url } from '../../src/core/bytes.ts'
 import { Fault } from '../../src/core/fault.ts'
@@ -6,7 +7,7 @@ import { createLog } from '../../src/core/log.ts'
 import type { AuditEvent } from '../../src/operator/audit/entry.ts'
 import type { CertificateWish } from '../../src/operator/authority/authority.ts'
 import type { IssuanceRow, PublicationRow } from '../../src/operator/publication/rows.ts'
-import { createPublisher } from '../../src/operator/publisher.ts'
+import { createPublisher, revokeJob } from '../../src/operator/publisher.ts'
 import { createWorker } from '../../src/operator/worker.ts'
 import { fromPem } from '../../src/pki/certificate.ts'
 import { createCsr } from '../../src/pki/csr.ts'
@@ -88,6 +89,7 @@ function createWorld() {
         return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, ...dates })]
       },
       async revoke(leaf) {
+        if (world.failure) throw world.failure
         world.revoked.push(leaf)
       },
       async renewalWindow() {
@@ -297,6 +299,28 @@ describe('ending', () => {
     expect(world.revoked).toEqual([fromPem((await published())!.pem)[0]])
     expect((await world.orders.find('order-1'))!.row.status).toBe('valid')
     expect((await world.publisher.certificates.read(id))!.ended).toBeUndefined()
+  })
+
+  it('of a STAR order by whoever moves its row: the URL and the renewals follow', async () => {
+    const id = await valid()
+    await cancelOrder(world.orders, 'order-1')
+    expect((await world.publisher.certificates.read(id))!.ended).toBe('autoRenewalCanceled')
+    await pass(world.clock, 2 * DAY_MS)
+    expect(world.wishes.length).toBe(1)
+  })
+
+  it('by a job: the certificate is revoked, tried again until the CA has heard of it', async () => {
+    const id = await valid('single')
+    world.failure = new Fault('ACME_UNREACHABLE', 'connection refused')
+    await world.jobs.put(revokeJob(id), world.clock.nowMs())
+    await world.clock.advance(2_000)
+    expect(world.revoked).toEqual([])
+    world.failure = undefined
+    await world.clock.advance(62_000)
+    expect(world.revoked).toEqual([fromPem((await published())!.pem)[0]])
+    expect((await world.jobs.take(Number.MAX_SAFE_INTEGER, 1, 10)).filter((job) => job.startsWith('revoke/'))).toEqual(
+      [],
+    )
   })
 
   it('of an order that is still under way: it becomes invalid and gets nothing', async () => {

@@ -8,7 +8,7 @@ export interface RenewalWindow {
   readonly startMs: number
   readonly endMs: number
   /** How long the answer holds; the authority is asked neither sooner nor much later. */
-  readonly askAgainMs: number
+  readonly askAgainAfterMs: number
 }
 
 /** An authority may ask for less or more; nobody gains by it (RFC 9773 §4.3.2). */
@@ -37,7 +37,7 @@ export async function renewalWindow(
     const startMs = isJsonObject(window) ? parseDateMs(window['start']) : undefined
     const endMs = isJsonObject(window) ? parseDateMs(window['end']) : undefined
     if (startMs === undefined || endMs === undefined || endMs <= startMs) return undefined
-    return { startMs, endMs, askAgainMs: Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS_MIN, retryAfterMs)) }
+    return { startMs, endMs, askAgainAfterMs: Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS_MIN, retryAfterMs)) }
   } catch (error) {
     if (error instanceof AcmeProblem && error.status < 500) return undefined
     throw error

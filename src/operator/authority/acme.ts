@@ -73,7 +73,10 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
         })
         return fromPem(pem)
       }),
-    renewalWindow: (leaf, signal) => withClient((client) => renewalWindow(client, leaf, signal)),
+    async renewalWindow(leaf, signal) {
+      const window = await withClient((client) => renewalWindow(client, leaf, signal))
+      return window && { ...window, askAgainMs: clock.nowMs() + window.askAgainAfterMs }
+    },
     revoke: (leaf, signal) =>
       withClient((client) =>
         refusalsAsFaults(async () => {

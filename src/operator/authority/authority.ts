@@ -36,7 +36,7 @@ export interface Authority {
   readonly rootPem?: string
   /** DER, leaf first, root left out. Throws a Fault when this CA cannot issue now; its code says whose fault it is. */
   issue(wish: CertificateWish, attempt: Attempt): Promise<readonly Uint8Array[]>
-  /** When the CA wants this certificate renewed (RFC 9773); undefined: it does not say. */
+  /** When the CA wants this certificate renewed, and when it may be asked again (RFC 9773); undefined: it does not say. */
   renewalWindow?(
     leaf: Uint8Array,
     signal: AbortSignal,

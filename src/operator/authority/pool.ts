@@ -8,6 +8,7 @@ import type { SharedBudgets } from '../schedule/shared-budgets.ts'
 import { SlidingCount } from '../schedule/sliding-count.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 import { type Blame, blameFor, retryAfterOf } from './blame.ts'
+import type { SharedHealth } from './shared-health.ts'
 
 export interface PoolMember {
   readonly authority: Authority
@@ -82,6 +83,8 @@ const HOLD_MS = ISSUE_MS_MAX + MINUTE_MS
 export function authorityPool(options: {
   readonly members: readonly PoolMember[]
   readonly budgets: SharedBudgets
+  /** Given: an authority that another instance found out is left alone here, too. */
+  readonly health?: SharedHealth
   /** Renewals that are not urgent, of this instance. However large the backlog after an outage is, it drains at this rate. */
   readonly renewalsPerMinuteMax: number
   /** Called at each change of the state of an authority. */
@@ -89,7 +92,7 @@ export function authorityPool(options: {
   readonly clock: Clock
   readonly log: Log
 }): AuthorityPool {
-  const { budgets, clock, log } = options
+  const { budgets, clock, health, log } = options
   const paced = new SlidingCount(MINUTE_MS)
   const failOvers: FailOver[] = []
   const members = options.members.map((member) => ({
@@ -133,6 +136,11 @@ export function authorityPool(options: {
     authorities: members.map(({ authority }) => authority),
     find: (id) => memberOf(id)?.authority,
     async choose(request) {
+      for (const [id, untilMs] of (await health?.heard()) ?? []) {
+        const member = memberOf(id)
+        if (member)
+          watched(member, (breaker, nowMs) => breaker.heardOpen(nowMs, untilMs), 'found out by another instance')
+      }
       const nowMs = clock.nowMs()
       const isPaced = request.urgency < UNPACED && request.begunAt === undefined
       if (isPaced && paced.used(nowMs) >= options.renewalsPerMinuteMax)
@@ -181,6 +189,8 @@ export function authorityPool(options: {
         },
         reason,
       )
+      const { openUntilMs } = member.breaker
+      if (openUntilMs !== undefined) await health?.opened(id, openUntilMs)
       await budgets.release(id, holder)
       return blame
     },

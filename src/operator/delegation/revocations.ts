@@ -44,9 +44,11 @@ export function createRevocations(options: {
    * 9115 §2.3.6.2), and tells until when the last certificate may be believed. May be repeated.
    */
   readonly cancelPublication?: (orderId: string, reason: RevocationReason) => Promise<number | undefined>
+  /** Where there is no publisher, or its CA is away: a worker revokes the certificate as soon as it can. */
+  readonly revokeLater?: (publicationId: string) => Promise<void>
   readonly clock: Clock
 }): Revocations {
-  const { orders, publications, cancelPublication, clock } = options
+  const { orders, publications, cancelPublication, revokeLater, clock } = options
 
   const usableUntil = async ({ certificate }: OrderRow): Promise<number | undefined> => {
     const published = certificate === undefined ? undefined : await publications.find(certificate)
@@ -72,6 +74,7 @@ export function createRevocations(options: {
     const order = await orders.find(id)
     const untilMs = order && (await usableUntil(order.row))
     const believed = untilMs === undefined ? {} : { usableUntilMs: untilMs }
+    if (untilMs !== undefined && !order!.row.star) await revokeLater?.(order!.row.certificate!)
     if (!cancelPublication)
       return untilMs === undefined || order!.row.star ? believed : { ...believed, unfinished: ONLY_RUNNING }
     try {

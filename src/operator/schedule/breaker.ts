@@ -49,6 +49,19 @@ export class Breaker {
     return this.#rampLeft > 0 || nowMs - this.#rampFromMs >= RAMP_WINDOW_MS
   }
 
+  /** Undefined: open it is not. */
+  get openUntilMs(): number | undefined {
+    return this.#state === 'open' ? this.#openUntilMs : undefined
+  }
+
+  /** Another instance has found the authority out. */
+  heardOpen(nowMs: number, untilMs: number): void {
+    if (this.#state !== 'closed' || untilMs <= nowMs) return
+    this.#openUntilMs = untilMs
+    this.#probeAfterMs = PROBE_AFTER_MS_MIN
+    this.#move('open', nowMs)
+  }
+
   /** When `admits` may say yes again. */
   admitsAtMs(nowMs: number): number {
     if (this.admits(nowMs)) return nowMs

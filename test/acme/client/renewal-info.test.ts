@@ -35,7 +35,7 @@ it('asks for the certificate by its id, with exactly one slash before it', async
   expect(await renewalWindow(client, leaf, signal)).toEqual({
     startMs: Date.UTC(2026, 11, 1),
     endMs: Date.UTC(2026, 11, 2),
-    askAgainMs: 3_600_000,
+    askAgainAfterMs: 3_600_000,
   })
   expect(asked).toEqual([`https://ca.example/info/${certId(leaf)}`])
 })
@@ -44,12 +44,12 @@ it.each([
   [1_000, 60_000],
   [864_000_000, 86_400_000],
   [undefined, 21_600_000],
-])('asks again within bounds (Retry-After %s)', async (retryAfterMs, askAgainMs) => {
+])('asks again within bounds (Retry-After %s)', async (retryAfterMs, askAgainAfterMs) => {
   const { client } = authority({
     content: { suggestedWindow: WINDOW },
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
-  expect(await renewalWindow(client, leaf, signal)).toMatchObject({ askAgainMs })
+  expect(await renewalWindow(client, leaf, signal)).toMatchObject({ askAgainAfterMs })
 })
 
 it.each([

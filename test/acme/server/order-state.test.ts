@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { OrderStatus } from '../../../src/acme/resource.ts'
-import { cancelOrder, completeOrder, failOrder, ORDER_TRANSITIONS } from '../../../src/acme/server/order-state.ts'
+import {
+  cancelOrder,
+  completeForwardedOrder,
+  completeOrder,
+  failOrder,
+  ORDER_TRANSITIONS,
+} from '../../../src/acme/server/order-state.ts'
 import type { OrderRow } from '../../../src/acme/server/rows.ts'
 import { memoryTable } from '../../../src/store/memory.ts'
 
@@ -35,6 +41,14 @@ describe('RFC 9115 §2.2 states of an order', () => {
     expect(done.row).toMatchObject({ status: 'valid', certificate: 'c1' })
     expect((await completeOrder(orders, 'o', 'c1')).version).toBe(done.version)
     await expect(completeOrder(orders, 'o', 'c2')).rejects.toThrow('cannot become valid')
+  })
+
+  it('complete with the URL of the authority when the order was forwarded', async () => {
+    const orders = await tableWith('processing')
+    const done = await completeForwardedOrder(orders, 'o', 'https://ca.example/star/1')
+    expect(done.row).toMatchObject({ status: 'valid', certificateUrl: 'https://ca.example/star/1' })
+    expect((await completeForwardedOrder(orders, 'o', 'https://ca.example/star/1')).version).toBe(done.version)
+    await expect(completeForwardedOrder(orders, 'o', 'https://ca.example/star/2')).rejects.toThrow('cannot become')
   })
 
   it('fail with the problem, keeping the first one', async () => {

@@ -3,6 +3,7 @@ import { Fault } from '../../../src/core/fault.ts'
 import type { Authority } from '../../../src/operator/authority/authority.ts'
 import { blameFor } from '../../../src/operator/authority/blame.ts'
 import type { AuthorityPool, FailOver, PoolRequest } from '../../../src/operator/authority/pool.ts'
+import type { HealthRow } from '../../../src/operator/authority/shared-health.ts'
 import type { BudgetRow } from '../../../src/operator/schedule/budget.ts'
 import { memoryTable } from '../../../src/store/memory.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -115,6 +116,21 @@ describe('fail-over', () => {
     await fail(pool, 'a', unreachable)
     expect(told).toEqual(pool.failOvers())
     expect(told).toMatchObject([{ authority: 'primary', from: 'closed', to: 'open', reason: 'connection refused' }])
+  })
+
+  it('is shared by all instances: who finds an authority out tells the others', async () => {
+    const health = memoryTable<HealthRow>()
+    const pools = [1, 2].map(() => limitedPool(clock, [authority('primary'), authority('backup')], { health }))
+    expect(await ask(pools[1]!, 'a')).toBe('primary')
+    const limited = { type: 'rateLimited', status: 429, retryAfterMs: 60_000 }
+    await fail(pools[0]!, 'b', new Fault('ACME_REFUSED', 'too many orders', limited))
+    await clock.advance(5_000)
+    expect(await ask(pools[1]!, 'c')).toBe('backup')
+    expect(pools[1]!.failOvers()).toMatchObject([
+      { authority: 'primary', to: 'open', reason: 'found out by another instance' },
+    ])
+    await clock.advance(55_000)
+    expect(await ask(pools[1]!, 'd')).toBe('primary')
   })
 
   it('keeps a bounded history', async () => {

@@ -12,7 +12,7 @@ import { loadOperatorConfig } from '../../../src/operator/config.ts'
 import type { NewDevice } from '../../../src/operator/delegation/device.ts'
 import { type Management, openManagement } from '../../../src/operator/management.ts'
 import { loadRouterConfig } from '../../../src/router/config.ts'
-import { memoryTable } from '../../../src/store/memory.ts'
+import { memoryJobs, memoryTable } from '../../../src/store/memory.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 const DAY_MS = 86_400_000
@@ -36,7 +36,7 @@ beforeEach(async () => {
     at('operator.yaml'),
     'zone: { name: cpe.example }\nauthorities: [{ name: own, kind: internal }]\nbase-url: https://acme.example\n',
   )
-  const store = { table: <T>(name: string) => tableOf<T>(name) }
+  const store = { table: <T>(name: string) => tableOf<T>(name), jobs: memoryJobs }
   management = openManagement(await loadOperatorConfig(at('operator.yaml')), store, clock)
   const face = socketFace(management.operations)
   server = await serveOperations(at('state', 'admin.sock'), () => face)

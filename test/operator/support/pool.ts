@@ -2,6 +2,7 @@ import type { Clock } from '../../../src/core/clock.ts'
 import { createLog } from '../../../src/core/log.ts'
 import type { Authority } from '../../../src/operator/authority/authority.ts'
 import { type AuthorityPool, authorityPool, type FailOver } from '../../../src/operator/authority/pool.ts'
+import { type HealthRow, sharedHealth } from '../../../src/operator/authority/shared-health.ts'
 import type { BudgetLimits, BudgetRow } from '../../../src/operator/schedule/budget.ts'
 import { sharedBudgets } from '../../../src/operator/schedule/shared-budgets.ts'
 import { memoryTable } from '../../../src/store/memory.ts'
@@ -17,17 +18,21 @@ export function limitedPool(
   {
     limits = {},
     table = memoryTable<BudgetRow>(),
+    health,
     renewalsPerMinuteMax = 1_000_000,
     urgentShare = 0.2,
     onFailOver = () => {},
   }: {
     readonly limits?: Readonly<Record<string, BudgetLimits>>
     readonly table?: ReturnType<typeof memoryTable<BudgetRow>>
+    readonly health?: ReturnType<typeof memoryTable<HealthRow>>
     readonly renewalsPerMinuteMax?: number
     readonly urgentShare?: number
     readonly onFailOver?: (failOver: FailOver) => void
   },
 ): AuthorityPool {
+  const log = createLog('silent')
+  const ids = authorities.map(({ id }) => id)
   return authorityPool({
     members: authorities.map((authority) => ({
       authority,
@@ -35,9 +40,10 @@ export function limitedPool(
       ...(limits[authority.id]?.replacesExempt ? { replacesExempt: true } : {}),
     })),
     budgets: sharedBudgets({ table, limits: new Map(Object.entries(limits)), urgentShare, clock }),
+    ...(health ? { health: sharedHealth({ table: health, authorities: ids, clock, log }) } : {}),
     renewalsPerMinuteMax,
     onFailOver,
     clock,
-    log: createLog('silent'),
+    log,
   })
 }

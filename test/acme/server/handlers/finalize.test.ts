@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { completeOrder, failOrder } from '../../../../src/acme/server/order-state.ts'
+import { completeForwardedOrder, completeOrder, failOrder } from '../../../../src/acme/server/order-state.ts'
 import {
   ask,
   BASE,
@@ -168,6 +168,12 @@ describe('RFC 8555 §7.1.3 order', () => {
 
   it('says when to look again while it is processing', async () => {
     expect((await peer.post(order.url, null)).headers['Retry-After']).toBe('3')
+  })
+
+  it('names the URL of the authority, unchanged, when the order was forwarded (RFC 9115 §2.3.2)', async () => {
+    await completeForwardedOrder(world.orders, order.id, 'https://ca.example/star/Zk3v0mW1b6s2')
+    const { json } = await peer.post(order.url, null)
+    expect(json).toMatchObject({ status: 'valid', 'star-certificate': 'https://ca.example/star/Zk3v0mW1b6s2' })
   })
 
   it('names the star-certificate once valid, and not certificate', async () => {

@@ -22,7 +22,6 @@ import { openInternalAuthority } from './authority/internal.ts'
 import { type AuthorityPool, authorityPool } from './authority/pool.ts'
 import { type HealthRow, sharedHealth } from './authority/shared-health.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
-import { ownNameOnly } from './delegation/own-name.ts'
 import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
 import { usedNoncesIn } from './nonce-store.ts'
@@ -94,7 +93,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       orders,
       externalAccounts: registry.externalAccounts,
       delegations: registry.delegations,
-      ...(config.delegation.plainOrders ? { preauthorized: ownNameOnly(registry.delegations) } : {}),
+      ...(config.delegation.plainOrders ? { preauthorized: registry.checkOwnNames } : {}),
       limits: config.limits,
       autoRenewal: {
         minLifetimeS: config.delegation.minLifetimeMs / 1000,

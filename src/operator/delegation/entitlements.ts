@@ -11,6 +11,8 @@ import type { Settle } from './ownership.ts'
 export interface Entitlements {
   readonly externalAccounts: ExternalAccounts
   readonly delegations: Delegations
+  /** For orders without a delegation: an account may have the names of its own devices and nothing else. */
+  checkOwnNames(accountId: string, identifiers: readonly string[]): Promise<readonly CsrProblem[]>
 }
 
 const COLLISIONS_MAX = 10
@@ -101,6 +103,10 @@ export function entitlements(options: {
         const problems = checkCsr(csr, templateFor(id), { identifiers, allowName: (name) => name === id })
         return refused(accountId, id, problems)
       },
+    },
+    async checkOwnNames(accountId, identifiers) {
+      const owned = await Promise.all(identifiers.map((name) => ownedBy(accountId, name)))
+      return identifiers.filter((_, index) => owned[index] === undefined).map(foreign)
     },
   }
 }

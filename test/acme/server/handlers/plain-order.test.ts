@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { AcmeServerOptions, CsrProblem, Delegations } from '../../../../src/acme/server/options.ts'
 import { completeOrder } from '../../../../src/acme/server/order-state.ts'
-import { ownNameOnly } from '../../../../src/operator/delegation/own-name.ts'
 import { createCsr } from '../../../../src/pki/csr.ts'
 import { generateKey } from '../../../../src/pki/key.ts'
 import { SUBJECT_FIELD } from '../../../../src/pki/object-ids.ts'
@@ -21,6 +21,16 @@ beforeEach(async () => {
   peer = enrolled.peer
   delegated.set(NAME, { account: enrolled.account, names: [NAME] })
 })
+
+function ownNameOnly({ find }: Pick<Delegations, 'find'>): NonNullable<AcmeServerOptions['preauthorized']> {
+  return async (accountId, names) => {
+    const problems: CsrProblem[] = []
+    for (const name of names)
+      if (!(await find(accountId, name)))
+        problems.push({ kind: 'rejectedIdentifier', detail: 'not assigned to this device', identifier: name })
+    return problems
+  }
+}
 
 const place = (names: readonly string[] = [NAME], more: object = {}) =>
   peer.post(`${BASE}/new-order`, { identifiers: names.map((value) => ({ type: 'dns', value })), ...more })

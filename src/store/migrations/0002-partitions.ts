@@ -2,7 +2,15 @@ import { type Kysely, sql } from 'kysely'
 
 /** Decision 8 says why. What is not named here shares one partition. */
 const KINDS = [
-  ...['account', 'account-key', 'audit', 'audit-head', 'budget', 'device', 'issuance', 'order', 'publication'],
+  'account',
+  'account-key',
+  'audit',
+  'audit-head',
+  'budget',
+  'device',
+  'issuance',
+  'order',
+  'publication',
   'used-nonce',
 ]
 /** One written for each request, worth nothing after an hour: not in the log, so gone after a crash of the database. */

@@ -26,6 +26,8 @@ export interface DirectoryMeta {
   readonly 'allow-certificate-get'?: boolean
   /** RFC 8739 §3.2. */
   readonly 'auto-renewal'?: AutoRenewalMeta
+  /** draft-ietf-acme-profiles: name → what it is, in words or as a URL. */
+  readonly profiles?: Readonly<Record<string, string>>
 }
 
 export interface AutoRenewalMeta {
@@ -67,6 +69,15 @@ export interface Order {
   /** RFC 9115 §2.3.3: top level only when the order does not renew by itself. */
   readonly 'allow-certificate-get'?: boolean
   readonly delegation?: string
+  /** RFC 9773 §5: id of the certificate whose place the new one takes. */
+  readonly replaces?: string
+  readonly profile?: string
+}
+
+/** RFC 9773 §4.2. */
+export interface RenewalInfo {
+  readonly suggestedWindow: { readonly start: string; readonly end: string }
+  readonly explanationURL?: string
 }
 
 /** RFC 8739 §3.1.1. What the server echoes is the contract. */
@@ -105,6 +116,7 @@ export interface Delegation {
 export interface Authorization {
   readonly status: 'pending' | 'valid' | 'invalid' | 'deactivated' | 'expired' | 'revoked'
   readonly identifier: Identifier
+  readonly expires?: string
   readonly challenges: readonly Challenge[]
   readonly wildcard?: boolean
 }
@@ -114,6 +126,7 @@ export interface Challenge {
   readonly url: string
   readonly status: 'pending' | 'processing' | 'valid' | 'invalid'
   readonly token: string
+  readonly validated?: string
   readonly error?: ProblemDocument
 }
 

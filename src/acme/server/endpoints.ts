@@ -13,6 +13,8 @@ export interface Endpoint {
   readonly auth: 'kid' | 'jwk' | 'kid-or-jwk' | 'get-or-kid'
   /** `empty` is POST-as-GET (RFC 8555 §6.3); `any` is that or a JSON object. */
   readonly body: 'empty' | 'json' | 'any'
+  /** Found with a doubled or a trailing slash as well, because clients put this URL together themselves (RFC 9773 §4.1). */
+  readonly looseSlashes?: true
 }
 
 /** The whole server. A handler runs only after its row's checks, and gets their results as typed arguments. */
@@ -25,9 +27,21 @@ export const ENDPOINTS = {
   delegations: { verbs: ['POST'], path: '/account/:account/delegations', auth: 'kid', body: 'empty' }, // RFC 9115 §2.3.1.2
   delegation: { verbs: ['POST'], path: '/delegation/:delegation', auth: 'kid', body: 'empty' }, // RFC 9115 §2.3.1.3
   newOrder: { verbs: ['POST'], path: '/new-order', auth: 'kid', body: 'json' }, // RFC 8555 §7.4, RFC 9115 §2.3.2
-  order: { verbs: ['POST'], path: '/order/:order', auth: 'kid', body: 'empty' }, // RFC 8555 §7.1.3
+  order: { verbs: ['POST'], path: '/order/:order', auth: 'kid', body: 'any' }, // RFC 8555 §7.1.3, RFC 8739 §3.1.2
+  authorization: { verbs: ['POST'], path: '/order/:order/authorization/:index', auth: 'kid', body: 'any' }, // RFC 8555 §7.5
+  challenge: { verbs: ['POST'], path: '/order/:order/challenge/:index', auth: 'kid', body: 'any' }, // RFC 8555 §7.5.1
   finalize: { verbs: ['POST'], path: '/order/:order/finalize', auth: 'kid', body: 'json' }, // RFC 8555 §7.4
   certificate: { verbs: ['GET', 'HEAD', 'POST'], path: '/cert/:certificate', auth: 'get-or-kid', body: 'empty' }, // RFC 8739 §3.3
+  keyChange: { verbs: ['POST'], path: '/key-change', auth: 'kid', body: 'json' }, // RFC 8555 §7.3.5
+  revokeCert: { verbs: ['POST'], path: '/revoke-cert', auth: 'kid-or-jwk', body: 'json' }, // RFC 8555 §7.6
+  // RFC 9773 §4.1
+  renewalInfo: {
+    verbs: ['GET', 'HEAD'],
+    path: '/renewal-info/:certificate',
+    auth: 'get-or-kid',
+    body: 'empty',
+    looseSlashes: true,
+  },
 } as const satisfies Record<string, Endpoint>
 
 export type EndpointName = keyof typeof ENDPOINTS

@@ -4,7 +4,7 @@ import type { Table } from '../../core/table.ts'
 import type { Csr } from '../../pki/csr.ts'
 import type { Delegation } from '../resource.ts'
 import type { Nonces } from './nonces.ts'
-import type { AccountKeyRow, AccountRow, OrderRow } from './rows.ts'
+import type { AccountKeyRow, AccountRow, OrderRow, ReplacementRow } from './rows.ts'
 
 export interface AcmeServerOptions {
   /** Every URL is computed from it, never from the socket: behind a proxy they differ. May have a path. */
@@ -17,6 +17,21 @@ export interface AcmeServerOptions {
   /** Given: only who holds a key from here may open an account (RFC 8555 §7.3.4). */
   readonly externalAccounts?: ExternalAccounts
   readonly delegations: Delegations
+  /**
+   * Given: accounts may order these names without a delegation, their authorizations being valid from the start. What is
+   * said against them; empty means yes.
+   */
+  readonly preauthorized?: (accountId: string, identifiers: readonly string[]) => Promise<readonly CsrProblem[]>
+  /** Bounds on newOrder. An external account opens one account, so they hold for its kid as well. */
+  readonly limits?: OrderLimits
+  /** Profiles an order may name, with what they are. */
+  readonly profiles?: Readonly<Record<string, string>>
+  /** Given: certificates can be revoked, and say when they want to be renewed. */
+  readonly issued?: IssuedCertificates
+  /** Renewals of delegated orders can be cancelled by their account. RFC 9115 §2.3.6.1 leaves that to the identifier owner. */
+  readonly ownerMayCancel?: boolean
+  /** Called when an order has been cancelled; its state is safe by then. */
+  readonly onCanceled?: (orderId: string) => Promise<void>
   /** Given: STAR orders are taken, within these bounds (RFC 8739 §3.2). */
   readonly autoRenewal?: { readonly minLifetimeS: number; readonly maxDurationS: number }
   /** Called when an order has reached `processing`, perhaps more than once for one order. */
@@ -49,6 +64,34 @@ export interface Delegations {
   checkNames(accountId: string, id: string, identifiers: readonly string[]): Promise<readonly CsrProblem[]>
   /** At finalize: does the CSR fit the template and the order's names? Empty means yes. */
   checkCsr(accountId: string, id: string, identifiers: readonly string[], csr: Csr): Promise<readonly CsrProblem[]>
+}
+
+export interface OrderLimits {
+  /** They grow back evenly, so that an hour without orders allows as many at once. */
+  readonly newOrdersPerHour: number
+  /** Neither valid nor invalid yet. */
+  readonly openOrders: number
+  /** URL of a text that explains the limits (RFC 8555 §6.6). */
+  readonly help: string
+}
+
+/** What became of the certificates this server gave out, found by the id of RFC 9773 §4.1. */
+export interface IssuedCertificates {
+  find(certId: string): Promise<IssuedCertificate | undefined>
+  /** Resolves when it is sure to happen. `reason`: one of RFC 5280 §5.3.1. Revoking what is revoked is fine. */
+  revoke(certId: string, reason: number): Promise<void>
+  readonly replacements: Table<ReplacementRow>
+}
+
+export interface IssuedCertificate {
+  readonly account: string
+  /** DER. */
+  readonly leaf: Uint8Array
+  /** It renews by itself, so it can be neither revoked nor replaced (RFC 8739 §3.1.3). */
+  readonly star: boolean
+  readonly revoked: boolean
+  /** When it should be renewed; a stretch late in its life unless given. */
+  readonly renewal?: { readonly startMs: number; readonly endMs: number }
 }
 
 export interface DelegationPage {

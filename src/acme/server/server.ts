@@ -4,13 +4,17 @@ import { type AcmeContext, createContext } from './context.ts'
 import type { Call, EndpointName } from './endpoints.ts'
 import type { AcmeRequest, AcmeResponse, Reply } from './exchange.ts'
 import { account, orders } from './handlers/account.ts'
+import { authorization, challenge } from './handlers/authorization.ts'
 import { certificate } from './handlers/certificate.ts'
 import { delegation, delegations } from './handlers/delegation.ts'
 import { directory, newNonce } from './handlers/directory.ts'
 import { finalize } from './handlers/finalize.ts'
+import { keyChange } from './handlers/key-change.ts'
 import { newAccount } from './handlers/new-account.ts'
 import { newOrder } from './handlers/new-order.ts'
 import { order } from './handlers/order.ts'
+import { renewalInfo } from './handlers/renewal-info.ts'
+import { revokeCert } from './handlers/revoke-cert.ts'
 import type { AcmeServerOptions } from './options.ts'
 import { authenticate } from './steps/authenticate.ts'
 import { openEnvelope, readPayload } from './steps/envelope.ts'
@@ -28,8 +32,13 @@ const HANDLERS: { readonly [N in EndpointName]: Handler<N> } = {
   delegation,
   newOrder,
   order,
+  authorization,
+  challenge,
   finalize,
   certificate,
+  keyChange,
+  revokeCert,
+  renewalInfo,
 }
 
 export interface AcmeServer {

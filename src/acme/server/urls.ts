@@ -1,4 +1,4 @@
-import { ENDPOINT_NAMES, ENDPOINTS, type EndpointName, type Params } from './endpoints.ts'
+import { ENDPOINT_NAMES, ENDPOINTS, type Endpoint, type EndpointName, type Params } from './endpoints.ts'
 import type { AcmeRequest } from './exchange.ts'
 
 /** What may stand in a path: our own random ids, and those of the operator's delegations and certificates. */
@@ -14,7 +14,7 @@ export class Urls {
   constructor(baseUrl: string) {
     this.#origin = new URL(baseUrl).origin
     this.#base = this.#origin + new URL(baseUrl).pathname.replace(/\/+$/, '')
-    this.#patterns = new Map(ENDPOINT_NAMES.map((name) => [name, patternOf(ENDPOINTS[name].path)]))
+    this.#patterns = new Map(ENDPOINT_NAMES.map((name) => [name, patternOf(ENDPOINTS[name])]))
   }
 
   to<N extends EndpointName>(name: N, params: Params<N>, cursor?: string): string {
@@ -53,6 +53,7 @@ export function readCursor(query: URLSearchParams): string | undefined | null {
   return ID_ALONE.test(cursor) ? cursor : null
 }
 
-function patternOf(path: string): RegExp {
-  return new RegExp(`^${path.replace(/:(\w+)/g, `(?<$1>${ID})`)}$`)
+function patternOf({ path, looseSlashes }: Endpoint): RegExp {
+  const ids = path.replace(/:(\w+)/g, `(?<$1>${ID})`)
+  return new RegExp(looseSlashes ? `^${ids.replaceAll('/', '/{1,2}')}/?$` : `^${ids}$`)
 }

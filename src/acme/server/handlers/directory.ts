@@ -5,11 +5,14 @@ import { jsonReply, type Reply } from '../exchange.ts'
 
 /** RFC 8555 §7.1.1, with the metadata of RFC 8739 §3.2 and RFC 9115 §2.3.4 and §2.3.5. */
 export function directory(_call: Call<'directory'>, context: AcmeContext): Reply {
-  const { urls, autoRenewal, termsOfService, externalAccounts } = context
+  const { urls, autoRenewal, termsOfService, externalAccounts, issued, profiles } = context
   const resources: Directory = {
     newNonce: urls.to('newNonce', {}),
     newAccount: urls.to('newAccount', {}),
     newOrder: urls.to('newOrder', {}),
+    keyChange: urls.to('keyChange', {}),
+    revokeCert: urls.to('revokeCert', {}),
+    ...(issued ? { renewalInfo: urls.to('renewalInfo', { certificate: '' }).replace(/\/$/, '') } : {}),
     meta: {
       ...(termsOfService === undefined ? {} : { termsOfService }),
       externalAccountRequired: externalAccounts !== undefined,
@@ -24,6 +27,7 @@ export function directory(_call: Call<'directory'>, context: AcmeContext): Reply
               'allow-certificate-get': true,
             },
           }),
+      ...(profiles ? { profiles } : {}),
     },
   }
   return jsonReply(200, resources)

@@ -12,8 +12,8 @@ import { findOrder, orderReply } from './order.ts'
 import { badCsr, problemOfCsr } from './template-check.ts'
 
 /**
- * RFC 8555 §7.4 under the rules of RFC 9115 §2.2: a CSR that does not fit ends the order, one that does is kept, and
- * the order is `processing` until an authority has certified it. Of two at the same time one wins.
+ * RFC 8555 §7.4: a CSR that fits is kept, and the order is `processing` until an authority has certified it. One that does
+ * not ends a delegated order (RFC 9115 §2.2) and leaves any other as it is. Of two at the same time one wins.
  */
 export async function finalize(call: Call<'finalize'>, context: AcmeContext): Promise<Reply> {
   const { account, params, payload } = call
@@ -24,6 +24,7 @@ export async function finalize(call: Call<'finalize'>, context: AcmeContext): Pr
   if (typeof csr !== 'string' || !der) throw new AcmeProblem('malformed', '"csr" is not base64url without padding')
   const problem = await checkCsr(der, seen.row, context)
   if (problem) {
+    if (seen.row.delegation === undefined) throw problem
     const ended = await context.orders.replace(seen, { ...seen.row, status: 'invalid', error: problem.toDocument() })
     throw ended ? problem : notReady('another request for this order was faster')
   }
@@ -34,17 +35,30 @@ export async function finalize(call: Call<'finalize'>, context: AcmeContext): Pr
 }
 
 async function checkCsr(der: Uint8Array, row: OrderRow, context: AcmeContext): Promise<AcmeProblem | undefined> {
-  if (!(await context.delegations.find(row.account, row.delegation))) {
-    return new AcmeProblem('unknownDelegation', 'the delegation was withdrawn')
-  }
+  const withdrawn = await problemOfRight(row, context)
+  if (withdrawn) return withdrawn
   let csr: Csr
   try {
     csr = parseCsr(der)
   } catch (error) {
-    if (error instanceof Fault && error.code === 'CSR_UNREADABLE') return badCsr(error.message)
+    if (error instanceof Fault && error.code === 'CSR_UNREADABLE') return badCsr(row, error.message)
     throw error
   }
   return problemOfCsr(csr, row, context)
+}
+
+/** The account may have lost its right to the names since newOrder. */
+async function problemOfRight(
+  { account, delegation, identifiers }: OrderRow,
+  { delegations, preauthorized }: AcmeContext,
+): Promise<AcmeProblem | undefined> {
+  if (delegation !== undefined) {
+    const isThere = (await delegations.find(account, delegation)) !== undefined
+    return isThere ? undefined : new AcmeProblem('unknownDelegation', 'the delegation was withdrawn')
+  }
+  const problems = (await preauthorized?.(account, identifiers)) ?? [{ detail: 'delegated names only' }]
+  const [first] = problems
+  return first && new AcmeProblem('unauthorized', `the account may not have these names any more: ${first.detail}`)
 }
 
 function checkReady({ row }: Stored<OrderRow>, { clock }: AcmeContext): void {

@@ -1,4 +1,4 @@
-import type { AccountKey } from '../../jws.ts'
+import { type AccountKey, thumbprint } from '../../jws.ts'
 import { AcmeProblem } from '../../problem.ts'
 import { type AcmeContext, randomId } from '../context.ts'
 import type { Call } from '../endpoints.ts'
@@ -16,6 +16,7 @@ export async function newAccount(call: Call<'newAccount'>, context: AcmeContext)
   const { key, payload, url } = call
   const known = await findByKey(key, context)
   if (known) {
+    if ((await thumbprint(known.row.jwk)) !== key.thumbprint) throw keyRetired()
     checkStanding(known.row)
     return accountReply(200, known, context)
   }
@@ -40,8 +41,8 @@ export async function newAccount(call: Call<'newAccount'>, context: AcmeContext)
   return accountReply(200, faster, context)
 }
 
-async function findByKey({ thumbprint }: AccountKey, { accountKeys, accounts }: AcmeContext) {
-  const found = await accountKeys.find(thumbprint)
+async function findByKey(key: AccountKey, { accountKeys, accounts }: AcmeContext) {
+  const found = await accountKeys.find(key.thumbprint)
   return found && (await accounts.find(found.row.account))
 }
 
@@ -56,10 +57,10 @@ async function accountIdOf(key: AccountKey, proof: ExternalAccountProof | undefi
   return id
 }
 
-async function reserve({ thumbprint }: AccountKey, { accountKeys }: AcmeContext): Promise<string> {
+async function reserve(key: AccountKey, { accountKeys }: AcmeContext): Promise<string> {
   const account = randomId()
-  if (await accountKeys.insert(thumbprint, { account })) return account
-  const faster = await accountKeys.find(thumbprint)
+  if (await accountKeys.insert(key.thumbprint, { account })) return account
+  const faster = await accountKeys.find(key.thumbprint)
   if (!faster) throw new AcmeProblem('serverInternal', 'the account key vanished while it was written')
   return faster.row.account
 }
@@ -76,4 +77,12 @@ function checkTerms(agreed: unknown, { termsOfService }: AcmeContext): void {
 
 function kidUsed(): AcmeProblem {
   return new AcmeProblem('unauthorized', 'another account was opened with this external account key')
+}
+
+/** A crash in the middle of a change of keys (RFC 8555 §7.3.5) left this one to an account that has another. */
+function keyRetired(): AcmeProblem {
+  return new AcmeProblem(
+    'unauthorized',
+    'a change from or to this key was begun and not finished; repeat it, or open an account with another key',
+  )
 }

@@ -5,10 +5,16 @@ import type { AcmeContext } from '../context.ts'
 import type { Call } from '../endpoints.ts'
 import { jsonReply, type Reply } from '../exchange.ts'
 import type { AccountRow, OrderRow } from '../rows.ts'
+import { cancelRenewals } from './cancel.ts'
 
-/** Answered from our own state: no order moves because somebody looks at it. */
-export async function order({ account, params }: Call<'order'>, context: AcmeContext): Promise<Reply> {
-  return orderReply(200, await findOrder(params.order, account, context), context)
+/** Read from our own state: no order moves because somebody looks at it. The one change a client can ask for is the end. */
+export async function order(call: Call<'order'>, context: AcmeContext): Promise<Reply> {
+  const found = await findOrder(call.params.order, call.account, context)
+  if (call.payload === undefined) return orderReply(200, found, context)
+  if (call.payload['status'] !== 'canceled') {
+    throw new AcmeProblem('malformed', 'an order can only be made "canceled"; an empty payload reads it')
+  }
+  return orderReply(200, await cancelRenewals(found, context), context)
 }
 
 export async function findOrder(
@@ -32,10 +38,16 @@ export function orderReply(status: number, { id, row }: Stored<OrderRow>, contex
     status: row.status,
     expires: buildDate(row.expiresMs),
     identifiers: row.identifiers.map((value) => ({ type: 'dns', value })),
-    delegation: urls.to('delegation', { delegation: row.delegation }),
+    ...(row.delegation === undefined ? {} : { delegation: urls.to('delegation', { delegation: row.delegation }) }),
     ...echoGetPermission(row),
-    authorizations: [],
+    // With a delegation there are none: the template takes their place (RFC 9115 §2.3.2).
+    authorizations:
+      row.delegation === undefined
+        ? row.identifiers.map((_, index) => urls.to('authorization', { order: id, index: String(index) }))
+        : [],
     finalize: urls.to('finalize', { order: id }),
+    ...(row.profile === undefined ? {} : { profile: row.profile }),
+    ...(row.replaces === undefined ? {} : { replaces: row.replaces }),
     ...(row.error ? { error: row.error } : {}),
     ...(certificate === undefined ? {} : { [row.star ? 'star-certificate' : 'certificate']: certificate }),
   }
@@ -46,8 +58,7 @@ export function orderReply(status: number, { id, row }: Stored<OrderRow>, contex
 }
 
 /** In the place its kind of order has for it (RFC 9115 §2.3.2, §2.3.3). */
-function echoGetPermission({ autoRenewal, allowCertificateGet }: OrderRow): Partial<Order> {
-  return autoRenewal
-    ? { 'auto-renewal': buildAutoRenewal(autoRenewal, allowCertificateGet) }
-    : { 'allow-certificate-get': allowCertificateGet }
+function echoGetPermission({ autoRenewal, allowCertificateGet, delegation }: OrderRow): Partial<Order> {
+  if (autoRenewal) return { 'auto-renewal': buildAutoRenewal(autoRenewal, allowCertificateGet) }
+  return delegation === undefined && !allowCertificateGet ? {} : { 'allow-certificate-get': allowCertificateGet }
 }

@@ -10,9 +10,6 @@ import type { AcmeContext } from '../context.ts'
 export function readRenewalTerms(value: unknown, { autoRenewal, clock }: AcmeContext): RenewalTerms {
   if (!isJsonObject(value)) throw malformed('"auto-renewal" is not an object')
   if (!autoRenewal) throw malformed('this server does not renew certificates by itself')
-  if (value['allow-certificate-get'] !== true) {
-    throw malformed('"auto-renewal" needs "allow-certificate-get": true') // RFC 9115 §2.3.2
-  }
   const nowMs = clock.nowMs()
   const startMs = readDate(value, 'start-date')
   const endMs = readDate(value, 'end-date')

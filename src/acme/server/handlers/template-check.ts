@@ -5,22 +5,32 @@ import { AcmeProblem, type Subproblem } from '../../problem.ts'
 import type { AcmeContext } from '../context.ts'
 import type { CsrProblem } from '../options.ts'
 import type { OrderRow } from '../rows.ts'
+import { plainCsrProblems } from './plain-csr.ts'
 
 /** Everything that is wrong with a CSR for this order, in one problem; undefined when nothing is. */
 export async function problemOfCsr(csr: Csr, row: OrderRow, context: AcmeContext): Promise<AcmeProblem | undefined> {
   const { account, delegation, identifiers } = row
-  const fromTemplate = await context.delegations.checkCsr(account, delegation, identifiers, csr)
-  const named = new Set(fromTemplate.map(({ identifier }) => identifier))
+  const fromRules =
+    delegation === undefined
+      ? plainCsrProblems(csr)
+      : await context.delegations.checkCsr(account, delegation, identifiers, csr)
+  const named = new Set(fromRules.map(({ identifier }) => identifier))
   const fromNames = compareNames(csr.dnsNames, identifiers).filter(({ identifier }) => !named.has(identifier))
-  const problems = [...fromTemplate, ...fromNames, ...(await checkKey(csr, context))]
+  const problems = [...fromRules, ...fromNames, ...(await checkKey(csr, context))]
   if (problems.length === 0) return undefined
   const general = problems.filter(({ identifier }) => identifier === undefined).map(({ detail }) => detail)
-  return badCsr(['the CSR does not fit the delegation', ...general].join('; '), problems)
+  const whole = `the CSR does not fit the ${delegation === undefined ? 'order' : 'delegation'}`
+  return badCsr(row, [whole, ...general].join('; '), problems)
 }
 
-/** 403, not the 400 of RFC 8555: RFC 9115 §2.3.2. */
-export function badCsr(detail: string, problems: readonly CsrProblem[] = []): AcmeProblem {
-  return new AcmeProblem('badCSR', detail, { status: 403, subproblems: subproblemsOf(problems) })
+/** RFC 9115 §2.3.2 has 403 where RFC 8555 §6.7 has 400. */
+export function badCsr(
+  { delegation }: Pick<OrderRow, 'delegation'>,
+  detail: string,
+  problems: readonly CsrProblem[] = [],
+): AcmeProblem {
+  const subproblems = subproblemsOf(problems)
+  return new AcmeProblem('badCSR', detail, { status: delegation === undefined ? 400 : 403, subproblems })
 }
 
 export function subproblemsOf(problems: readonly CsrProblem[]): Subproblem[] {

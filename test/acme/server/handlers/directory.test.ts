@@ -11,6 +11,8 @@ describe('RFC 8555 §7.1.1 directory', () => {
       newNonce: `${BASE}/new-nonce`,
       newAccount: `${BASE}/new-account`,
       newOrder: `${BASE}/new-order`,
+      keyChange: `${BASE}/key-change`,
+      revokeCert: `${BASE}/revoke-cert`,
       meta: {
         termsOfService: 'https://isp.example/terms',
         externalAccountRequired: true,

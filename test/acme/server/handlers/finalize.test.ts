@@ -193,7 +193,7 @@ describe('RFC 8555 §7.1.3 order', () => {
 
   it('cannot be cancelled by the delegate (RFC 9115 §2.3.6.1)', async () => {
     await completeOrder(world.orders, order.id, 'c1')
-    expect(problemOf(await peer.post(order.url, { status: 'canceled' }))).toBe('400 malformed')
+    expect(problemOf(await peer.post(order.url, { status: 'canceled' }))).toBe('403 unauthorized')
     expect((await stored()).status).toBe('valid')
   })
 

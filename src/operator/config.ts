@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import type { OrderLimits } from '../acme/server/options.ts'
 import { Fault } from '../core/fault.ts'
 import { choice, domainName, duration, filePath, flag, hostPort, httpsUrl, integer, text } from '../core/fields.ts'
 import { LOG_LEVELS, type LogLevel } from '../core/log.ts'
@@ -24,6 +25,8 @@ import type { BudgetLimits } from './schedule/budget.ts'
 /** The settings of the operator service: the only code that knows key names. The reference page is made from this table. */
 const AUTHORITIES_MAX = 8
 const BUDGET_MAX = 100_000_000
+/** Above it no client gets through. */
+const REJECTED_SHARE_MAX = 0.9
 const TSIG_NAMES = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[]
 
 const authority = checked(
@@ -145,6 +148,21 @@ export const OPERATOR_SETTINGS = checked(
         max: 48,
         default: 'cpe-*',
       }),
+      'plain-orders': flag('a router without RFC 9115 may order a certificate for its own name', { default: true }),
+    }),
+    limits: section('what one router may ask for', {
+      'orders-per-hour': integer('new orders in an hour', { default: 60, min: 1, max: 10_000 }),
+      'open-orders': integer('orders waiting for their certificate at a time', { default: 20, min: 1, max: 100 }),
+      help: optional(httpsUrl('page that explains them; default: the base URL')),
+    }),
+    testing: section('to try clients out, never in production', {
+      'reject-nonces': field(
+        { type: '0 … 0.9', description: 'share of good nonces to refuse, which clients must bear', default: 0 },
+        (value) =>
+          typeof value === 'number' && value >= 0 && value <= REJECTED_SHARE_MAX
+            ? value
+            : refuse(`expected a number from 0 to ${REJECTED_SHARE_MAX}, got ${shown(value)}`),
+      ),
     }),
     audit: section('the log of every decision', {
       retention: duration('how long its entries are kept', { default: '1095d', min: '1d', max: '36500d' }),
@@ -190,8 +208,11 @@ export interface OperatorConfig {
     readonly maxDurationMs: number
     readonly keyTypes: readonly DelegatedKeyType[]
     readonly namePattern: string
+    readonly plainOrders: boolean
   }
   readonly audit: { readonly retentionMs: number }
+  readonly limits: OrderLimits
+  readonly testing: { readonly rejectNonces: number }
 }
 
 export interface RenewalConfig {
@@ -253,8 +274,15 @@ export async function loadOperatorConfig(file: string, overrides: readonly Overr
       maxDurationMs: settings.delegation['max-duration'],
       keyTypes: settings.delegation['key-types'],
       namePattern: settings.delegation['name-pattern'],
+      plainOrders: settings.delegation['plain-orders'],
     },
     audit: { retentionMs: settings.audit.retention },
+    limits: {
+      newOrdersPerHour: settings.limits['orders-per-hour'],
+      openOrders: settings.limits['open-orders'],
+      help: settings.limits.help ?? settings['base-url'],
+    },
+    testing: { rejectNonces: settings.testing['reject-nonces'] },
   }
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { memoryNonces } from '../acme/server/nonces.ts'
+import { signedNonces } from '../acme/server/nonces.ts'
 import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { createAcmeServer } from '../acme/server/server.ts'
 import type { Clock } from '../core/clock.ts'
@@ -10,6 +10,7 @@ import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import type { Keep } from '../store/kept.ts'
 import { openStore, type Store } from '../store/postgres.ts'
+import { secretIn } from '../store/secrets.ts'
 import { socketFace } from './admin/operations.ts'
 import { apiCertificate } from './api-certificate.ts'
 import type { Audit } from './audit/audit.ts'
@@ -21,8 +22,10 @@ import { openInternalAuthority } from './authority/internal.ts'
 import { type AuthorityPool, authorityPool } from './authority/pool.ts'
 import { type HealthRow, sharedHealth } from './authority/shared-health.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
+import { ownNameOnly } from './delegation/own-name.ts'
 import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
+import { usedNoncesIn } from './nonce-store.ts'
 import type { IssuanceRow, PublicationRow } from './publication/rows.ts'
 import { createPublisher } from './publisher.ts'
 import { reload } from './reload.ts'
@@ -31,8 +34,7 @@ import type { BudgetRow } from './schedule/budget.ts'
 import { sharedBudgets } from './schedule/shared-budgets.ts'
 import { createWorker } from './worker.ts'
 
-/** A nonce is used within seconds; 100,000 of them are 10 MB. */
-const NONCES_MAX = 100_000
+/** A nonce is used within seconds. */
 const NONCE_LIFETIME_MS = 3_600_000
 
 interface Context {
@@ -78,12 +80,22 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const acme = createAcmeServer({
       baseUrl: config.baseUrl,
       clock,
-      nonces: memoryNonces({ clock, capacity: NONCES_MAX, lifetimeMs: NONCE_LIFETIME_MS }),
+      nonces: signedNonces({
+        clock,
+        secret: await secretIn(keep, 'nonces'),
+        used: usedNoncesIn(store.table<object>('used-nonce')),
+        lifetimeMs: NONCE_LIFETIME_MS,
+        ...(config.testing.rejectNonces > 0
+          ? { rejection: { share: config.testing.rejectNonces, random: Math.random } }
+          : {}),
+      }),
       accounts,
       accountKeys: store.table<AccountKeyRow>('account-key'),
       orders,
       externalAccounts: registry.externalAccounts,
       delegations: registry.delegations,
+      ...(config.delegation.plainOrders ? { preauthorized: ownNameOnly(registry.delegations) } : {}),
+      limits: config.limits,
       autoRenewal: {
         minLifetimeS: config.delegation.minLifetimeMs / 1000,
         maxDurationS: config.delegation.maxDurationMs / 1000,

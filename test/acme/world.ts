@@ -220,12 +220,13 @@ export class RawPeer {
   async jws(url: string, payload: unknown, { by, header = {}, jws = {}, signWith }: Tweaks = {}) {
     const signer = by === 'jwk' ? { jwk: this.jwk } : { kid: this.kid }
     const encoded = encode({ alg: 'ES256', nonce: await this.nonce(), url, ...signer, ...header })
-    const content = payload === null ? '' : encode(payload)
-    const signature = sign('sha256', Buffer.from(`${encoded}.${content}`), {
-      key: signWith ?? this.keyPem,
-      dsaEncoding: 'ieee-p1363',
-    }).toString('base64url')
-    return { protected: encoded, payload: content, signature, ...jws }
+    return { ...this.signed(encoded, payload === null ? '' : encode(payload), signWith), ...jws }
+  }
+
+  /** Over whatever stands in its two parts. */
+  signed(encoded: string, payload: string, keyPem = this.keyPem) {
+    const signature = sign('sha256', Buffer.from(`${encoded}.${payload}`), { key: keyPem, dsaEncoding: 'ieee-p1363' })
+    return { protected: encoded, payload, signature: signature.toString('base64url') }
   }
 
   /** The inner JWS of RFC 8555 §7.3.4. */

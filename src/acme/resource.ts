@@ -18,7 +18,7 @@ export interface DirectoryMeta {
   readonly website?: string
   readonly caaIdentities?: readonly string[]
   readonly externalAccountRequired?: boolean
-  /** Their names alone. */
+  /** As a client reads them: their names alone. On the wire each has a description (draft-ietf-acme-profiles). */
   readonly profiles?: readonly string[]
   /** RFC 9115 §2.3.4. */
   readonly 'delegation-enabled'?: boolean
@@ -26,8 +26,6 @@ export interface DirectoryMeta {
   readonly 'allow-certificate-get'?: boolean
   /** RFC 8739 §3.2. */
   readonly 'auto-renewal'?: AutoRenewalMeta
-  /** draft-ietf-acme-profiles: name → what it is, in words or as a URL. */
-  readonly profiles?: Readonly<Record<string, string>>
 }
 
 export interface AutoRenewalMeta {

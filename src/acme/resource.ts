@@ -18,14 +18,14 @@ export interface DirectoryMeta {
   readonly website?: string
   readonly caaIdentities?: readonly string[]
   readonly externalAccountRequired?: boolean
+  /** As a client reads them: their names alone. On the wire each has a description (draft-ietf-acme-profiles). */
+  readonly profiles?: readonly string[]
   /** RFC 9115 §2.3.4. */
   readonly 'delegation-enabled'?: boolean
   /** RFC 9115 §2.3.5: for orders that do not renew by themselves. */
   readonly 'allow-certificate-get'?: boolean
   /** RFC 8739 §3.2. */
   readonly 'auto-renewal'?: AutoRenewalMeta
-  /** draft-ietf-acme-profiles: name → what it is, in words or as a URL. */
-  readonly profiles?: Readonly<Record<string, string>>
 }
 
 export interface AutoRenewalMeta {

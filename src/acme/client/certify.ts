@@ -138,7 +138,7 @@ async function placeOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedO
 
 async function knownProfile({ client }: CertifyJob, profile: string, signal: AbortSignal): Promise<string> {
   const { meta } = await client.directory(signal)
-  const known = Object.keys(meta?.profiles ?? {})
+  const known = meta?.profiles ?? []
   if (known.includes(profile)) return profile
   const offer = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`
   throw new Fault('ACME_REFUSED', `the authority has no certificate profile ${profile}; ${offer}`)

@@ -102,7 +102,8 @@ function readMeta(meta: JsonObject): DirectoryMeta {
     ...optional(meta, 'termsOfService', textOf),
     ...optional(meta, 'externalAccountRequired', booleanOf),
     ...optional(meta, 'caaIdentities', namesOf),
-    ...optional(meta, 'profiles', profilesOf),
+    // Names with descriptions, which are for people (draft-ietf-acme-profiles).
+    ...optional(meta, 'profiles', (parent, member) => Object.keys(objectOf(parent[member], member))),
     ...optional(meta, 'delegation-enabled', booleanOf),
     ...optional(meta, 'allow-certificate-get', booleanOf),
     ...optional(meta, 'auto-renewal', (parent, member) => {
@@ -154,11 +155,6 @@ function objectOf(value: unknown, what: string): JsonObject {
 function listOf(parent: JsonObject, member: string): readonly unknown[] {
   const list = parent[member]
   return Array.isArray(list) && list.length <= ITEMS_MAX ? list : wrong(`"${member}" is not a list of bearable length`)
-}
-
-/** Names with descriptions, which are for people and are left out (draft-ietf-acme-profiles). */
-function profilesOf(parent: JsonObject, member: string): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.keys(objectOf(parent[member], member)).map((name) => [name, '']))
 }
 
 function namesOf(parent: JsonObject, member: string): readonly string[] {

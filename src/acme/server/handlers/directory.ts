@@ -27,10 +27,9 @@ export function directory(_call: Call<'directory'>, context: AcmeContext): Reply
               'allow-certificate-get': true,
             },
           }),
-      ...(profiles ? { profiles } : {}),
     },
   }
-  return jsonReply(200, resources)
+  return jsonReply(200, profiles ? { ...resources, meta: { ...resources.meta, profiles } } : resources)
 }
 
 /** RFC 8555 §7.2: HEAD says 200, everything else 204. The nonce itself is put on by the server, as on every POST reply. */

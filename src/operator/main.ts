@@ -11,6 +11,7 @@ import { lockDirectory, writeFileAtomic } from '../store/file.ts'
 import type { Keep } from '../store/kept.ts'
 import { openStore, type Store } from '../store/postgres.ts'
 import { socketFace } from './admin/operations.ts'
+import { serveAdmin } from './admin/serve.ts'
 import { apiCertificate } from './api-certificate.ts'
 import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
@@ -29,6 +30,8 @@ import { reload } from './reload.ts'
 import { servedBy } from './roles.ts'
 import type { BudgetRow } from './schedule/budget.ts'
 import { sharedBudgets } from './schedule/shared-budgets.ts'
+import { measuredAuthority, measuredJobs, measuredNonces, measuredOrders, measuredRequests } from './watch/measured.ts'
+import { createWatching } from './watch/watching.ts'
 import { createWorker } from './worker.ts'
 
 /** A nonce is used within seconds; 100,000 of them are 10 MB. */
@@ -49,17 +52,24 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const store = await openStore(config.store, config.storeKey ? { key: config.storeKey } : {})
     started.push(() => store.close())
     const keep = keeping(store, config.state)
-    const orders = store.table<OrderRow>('order')
-    const { registry, audit, operations } = openManagement(config, store, clock, {
+    const watching = createWatching(config, context)
+    const { metrics } = watching
+    const orders = measuredOrders(store.table<OrderRow>('order'), metrics)
+    const management = openManagement(config, store, clock, {
       cancelPublication: (orderId) => publisher.cancel(orderId, signal),
+      watchOf: watching.over,
     })
+    const { registry, audit, operations } = management
 
     const authorities = await Promise.all(
-      config.authorities.map((authority) => openAuthority(authority, config, keep, context)),
+      config.authorities.map(async (authority) =>
+        measuredAuthority(await openAuthority(authority, config, keep, context), watching, clock),
+      ),
     )
-    const jobs = store.jobs()
+    const jobs = measuredJobs(store.jobs(), metrics)
+    watching.jobs(jobs)
     const accounts = store.table<AccountRow>('account')
-    const pool = poolOf(config, authorities, store, audit, context)
+    const pool = watching.pool(poolOf(config, authorities, store, audit, context))
     const publisher = createPublisher({
       accounts,
       orders,
@@ -78,7 +88,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const acme = createAcmeServer({
       baseUrl: config.baseUrl,
       clock,
-      nonces: memoryNonces({ clock, capacity: NONCES_MAX, lifetimeMs: NONCE_LIFETIME_MS }),
+      nonces: measuredNonces(memoryNonces({ clock, capacity: NONCES_MAX, lifetimeMs: NONCE_LIFETIME_MS }), metrics),
       accounts,
       accountKeys: store.table<AccountKeyRow>('account-key'),
       orders,
@@ -102,7 +112,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const handler = servedBy(config.roles, (request) => acme.handle(request), config.baseUrl)
     let api: HttpServer | undefined
     if (handler) {
-      api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler })
+      api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler: measuredRequests(handler, metrics, clock) })
       started.push(api.close)
       log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
     }
@@ -112,7 +122,10 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const face = socketFace(operations)
     const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)
     started.push(() => admin.close())
+    const adminApi = await serveAdmin(config, { management, watching, tls: certificate.tls, clock, log })
+    if (adminApi) started.push(() => adminApi.close())
 
+    void watching.run(signal)
     if (config.roles.includes('worker')) {
       void keepTrimmed(audit, config.audit.retentionMs, { clock, log, signal })
       await publisher.resume()

@@ -49,7 +49,7 @@ const common = {
 
 // The page of the operator is part of its program: nothing but the one file has to be installed.
 const page = {}
-for (const name of ['index.html', 'page.css', 'page.js'])
+for (const name of ['index.html', 'page.css', 'page.js', 'icon.svg'])
   page[name] = readFileSync(new URL(`../src/operator/page/${name}`, import.meta.url), 'utf8')
 const ofProgram = {
   hearth: {},

@@ -112,18 +112,22 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const handler = servedBy(config.roles, (request) => acme.handle(request), config.baseUrl)
     let api: HttpServer | undefined
     if (handler) {
-      api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler: measuredRequests(handler, metrics, clock) })
+      api = await serveHttp({
+        ...config.listen.api,
+        tls: certificate.tls,
+        handler: measuredRequests(handler, metrics, clock),
+      })
       started.push(api.close)
       log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
     }
-
-    context.onReload((load) => void reload(load, { api, log }))
 
     const face = socketFace(operations)
     const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)
     started.push(() => admin.close())
     const adminApi = await serveAdmin(config, { management, watching, tls: certificate.tls, clock, log })
     if (adminApi) started.push(() => adminApi.close())
+    const servers = [api, adminApi].filter((server) => server !== undefined)
+    context.onReload((load) => void reload(load, { servers, log }))
 
     void watching.run(signal)
     if (config.roles.includes('worker')) {

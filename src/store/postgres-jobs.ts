@@ -66,7 +66,9 @@ export function jobsIn(ask: Ask, queue: string, clock: 'server' | 'given'): Jobs
       else if ((await ask(end(job))).count === 0) await ask(release(job))
     },
     async backlog(nowMs) {
-      const [found] = (await ask<{ due: string; oldest: string | null }>({ text: backlog, values: [Math.trunc(nowMs)] })).rows
+      const [found] = (
+        await ask<{ due: string; oldest: string | null }>({ text: backlog, values: [Math.trunc(nowMs)] })
+      ).rows
       const oldest = found?.oldest ?? undefined
       return { due: Number(found?.due ?? 0), ...(oldest === undefined ? {} : { oldestMs: Number(oldest) }) }
     },

@@ -6,6 +6,7 @@ export type PageFiles = Readonly<Record<string, { readonly type: string; readonl
 const TYPES: Readonly<Record<string, string>> = {
   'index.html': 'text/html; charset=utf-8',
   'page.css': 'text/css; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
   'page.js': 'text/javascript; charset=utf-8',
 }
 

@@ -50,6 +50,8 @@ function filled(made, attributes, children) {
 const number = new Intl.NumberFormat('en')
 const when = (date) =>
   new Date(date).toLocaleString('en-GB', { day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit' })
+const weekday = (date) =>
+  new Date(date).toLocaleString('en-GB', { weekday: 'short', hour: '2-digit', minute: '2-digit' })
 const time = (date) => element('time', { datetime: date }, when(date))
 const badge = (text, kind = '') => element('span', { class: `badge ${kind}` }, text)
 
@@ -92,7 +94,7 @@ function showAuthorities({ authorities, failOvers }) {
       element(
         'article',
         { class: 'card' },
-        element('h3', {}, id, badge(...STATES[state]), element('small', { class: 'note' }, kind)),
+        element('h3', {}, id, badge(...STATES[state]), element('small', { class: 'kind' }, kind)),
         element(
           'p',
           {},
@@ -164,7 +166,7 @@ function showHistory({ steps }) {
       `${issued} certificates issued and ${failed} failed in the last 48 hours`,
       ...bars,
       words(0, 10, `at most ${number.format(most)} in half an hour`),
-      ...marks.map(({ start }, place) => words(place * 24 * wide, HEIGHT - 12, when(start))),
+      ...marks.map(({ start }, place) => words(place * 24 * wide, HEIGHT - 12, weekday(start))),
     ),
     element(
       'figcaption',
@@ -181,7 +183,7 @@ function endsPicture(ends) {
   const most = Math.max(1, ...ends.map(({ count }) => count))
   const wide = WIDTH / ends.length
   const shapes = ends.flatMap(({ days, count }, place) => {
-    const name = days === undefined ? 'more' : `≤${days}`
+    const name = days === undefined ? `>${ends.at(-2)?.days}` : `≤${days}`
     const middle = (place + 0.5) * wide
     const height = (count * (BASE - TOP)) / most
     return [
@@ -210,8 +212,8 @@ async function search(text) {
     ask('device-list', { after: name, limit: FOUND_MAX }),
   ])
   const found = devices.filter((device) => device.name.startsWith(name) && device.name !== exact?.name)
-  if (exact && found.length === 0) return showDevice(exact.name)
   const all = [...(exact ? [exact] : []), ...found]
+  if (all.length === 1) return showDevice(all[0].name)
   $('found').replaceChildren(
     all.length === 0
       ? element('p', {}, `No router has a name that begins with ${name}.`)

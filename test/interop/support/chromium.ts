@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { createHash, X509Certificate } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { afterAll } from 'vitest'
 import { eventually } from './daemon.ts'
-import type { Scene } from './scene.ts'
 
 const COMMAND = 'chromium'
 const STOP_MS_MAX = 5_000
@@ -20,12 +20,14 @@ export interface Browser {
   screenshot(file: string): Promise<void>
   /** What the page complained about: errors of scripts, and of the content security policy. */
   readonly complaints: readonly string[]
+  close(): Promise<void>
 }
 
 /** `certificate` (PEM): the one server that is believed, by its key; all others are verified as usual. */
-export async function openBrowser(scene: Scene, certificate: string): Promise<Browser> {
+export async function openBrowser(certificate: string): Promise<Browser> {
   const spki = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' })
   const pin = createHash('sha256').update(spki).digest('base64')
+  const profile = await mkdtemp(join(tmpdir(), 'hearth-chromium-'))
   const child = spawn(
     COMMAND,
     [
@@ -37,24 +39,17 @@ export async function openBrowser(scene: Scene, certificate: string): Promise<Br
       '--disable-background-networking',
       '--disable-component-update',
       '--remote-debugging-pipe',
-      `--user-data-dir=${scene.path('chromium')}`,
+      `--user-data-dir=${profile}`,
       `--ignore-certificate-errors-spki-list=${pin}`,
       'about:blank',
     ],
     // The protocol is spoken over descriptors 3 and 4, a NUL after each message.
-    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: scene.directory } },
+    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], env: { ...process.env, HOME: profile } },
   )
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
     child.once('error', () => resolve())
   })
-  afterAll(async () => {
-    child.kill()
-    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
-    await ended
-    clearTimeout(killer)
-  })
-
   const complaints: string[] = []
   const waiting = new Map<number, (message: Message) => void>()
   const [output, input] = [child.stdio[3] as Writable, child.stdio[4] as unknown as Readable]
@@ -97,6 +92,14 @@ export async function openBrowser(scene: Scene, certificate: string): Promise<Br
   return {
     complaints,
     evaluate,
+    async close() {
+      child.kill()
+      const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
+      await ended
+      clearTimeout(killer)
+      // Its helpers write on for a moment after it has ended.
+      await rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 })
+    },
     async open(url) {
       const { errorText } = await call<{ errorText?: string }>('Page.navigate', { url })
       if (errorText !== undefined) throw new Error(`${url}: ${errorText}`)

@@ -48,7 +48,9 @@ describe('the page of the operator in Chromium', () => {
     await browser.resize(1100, 900)
   })
 
-  afterAll(() => browser.close())
+  afterAll(async () => {
+    if (typeof browser === 'object') await browser.close()
+  })
 
   const shots = process.env.HEARTH_SCREENSHOTS
   const shoot = async (name: string): Promise<void> => {

@@ -3,7 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { eventually } from './daemon.ts'
 
 const COMMAND = 'chromium'
@@ -52,7 +52,7 @@ export async function openBrowser(certificate: string): Promise<Browser> {
   })
   const complaints: string[] = []
   const waiting = new Map<number, (message: Message) => void>()
-  const [output, input] = [child.stdio[3] as Writable, child.stdio[4] as unknown as Readable]
+  const [output, input] = [child.stdio[3] as Writable, child.stdio[4]!]
   let text = ''
   input.on('data', (chunk: Buffer) => {
     const parts = (text + chunk.toString()).split('\0')

@@ -191,7 +191,7 @@ function endsPicture(ends) {
         ? [bar('issued', place * wide + 2, wide - 4, Math.max(1, height), BASE, `${name} days: ${count}`)]
         : []),
       ...(count > 0 ? [words(middle, BASE - height - 3, number.format(count), 'middle')] : []),
-      words(middle, HEIGHT - 12, name, 'middle'),
+      words(middle, HEIGHT - 12, name.replace('≤', ''), 'middle'),
     ]
   })
   const all = ends.map(({ days, count }) => `${count} within ${days ?? 'more'} days`).join(', ')

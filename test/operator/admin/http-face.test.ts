@@ -10,7 +10,7 @@ import { pageFiles } from '../../../src/operator/admin/page.ts'
 import type { TokenRow } from '../../../src/operator/admin/tokens.ts'
 import type { OperatorConfig } from '../../../src/operator/config.ts'
 import { type Management, openManagement } from '../../../src/operator/management.ts'
-import { memoryTable } from '../../../src/store/memory.ts'
+import { memoryJobs, memoryTable } from '../../../src/store/memory.ts'
 import { recordingLog } from '../../support/log.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
@@ -37,7 +37,7 @@ beforeEach(async () => {
     if (!tables.has(name)) tables.set(name, memoryTable<unknown>())
     return tables.get(name) as Table<T>
   }
-  management = openManagement(CONFIG, { table }, clock)
+  management = openManagement(CONFIG, { table, jobs: memoryJobs }, clock)
   tokens = {
     read: await management.tokens.add('page', { role: 'read', by: BY }),
     operate: await management.tokens.add('provisioning', { role: 'operate', by: BY }),

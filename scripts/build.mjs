@@ -47,5 +47,19 @@ const common = {
   external: ['pg-native', '@electric-sql/pglite', '@electric-sql/pglite/node-postgres'],
 }
 
-for (const program of ['hearth', 'hearth-operator'])
-  await build({ ...common, entryPoints: [`src/bin/${program}.ts`], outfile: `dist/${program}.mjs` })
+// The page of the operator is part of its program: nothing but the one file has to be installed.
+const page = {}
+for (const name of ['index.html', 'page.css', 'page.js', 'icon.svg'])
+  page[name] = readFileSync(new URL(`../src/operator/page/${name}`, import.meta.url), 'utf8')
+const ofProgram = {
+  hearth: {},
+  'hearth-operator': { 'process.env.HEARTH_OPERATOR_PAGE': JSON.stringify(JSON.stringify(page)) },
+}
+
+for (const [program, define] of Object.entries(ofProgram))
+  await build({
+    ...common,
+    define: { ...common.define, ...define },
+    entryPoints: [`src/bin/${program}.ts`],
+    outfile: `dist/${program}.mjs`,
+  })

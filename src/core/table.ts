@@ -41,4 +41,9 @@ export interface Jobs {
   extend(job: string, nowMs: number, leaseMs: number): Promise<void>
   /** Ends the job, or says when it is due next. */
   finish(job: string, nextDueMs?: number): Promise<void>
+  /** How many are due at `nowMs` and taken by nobody, counted up to BACKLOG_MAX, and since when the first of them is. */
+  backlog(nowMs: number): Promise<{ readonly due: number; readonly oldestMs?: number }>
 }
+
+/** More than that is too much, whatever the number. */
+export const BACKLOG_MAX = 10_000

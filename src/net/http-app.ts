@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { createLog, explain } from '../core/log.ts'
 import { plainAddress } from './address.ts'
+import { clientNameOf } from './client-certificate.ts'
 import type { HttpRequest, HttpResponse, HttpServing } from './http.ts'
 import { joinedHeaders, readBody } from './http-exchange.ts'
 
@@ -63,6 +64,7 @@ async function bodyOf(incoming: Incoming, { bodyBytesMax, lateMs }: AppServing):
 
 function requestOf(incoming: Incoming, body: Uint8Array): HttpRequest {
   const [path = '/', ...query] = (incoming.url ?? '/').split('?')
+  const clientName = clientNameOf(incoming.socket)
   return {
     method: incoming.method ?? 'GET',
     path,
@@ -70,6 +72,7 @@ function requestOf(incoming: Incoming, body: Uint8Array): HttpRequest {
     headers: joinedHeaders(incoming.headers),
     body,
     remoteAddress: plainAddress(incoming.socket.remoteAddress ?? ''),
+    ...(clientName === undefined ? {} : { clientName }),
   }
 }
 

@@ -1,7 +1,12 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto'
 import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { createServer, Server as Http1Server, Agent as HttpAgent, request as requestHttp } from 'node:http'
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+} from 'node:http2'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import { Fault } from '../core/fault.ts'
@@ -24,6 +29,8 @@ export interface HttpRequest {
   readonly body: Uint8Array
   /** Empty on a unix socket. */
   readonly remoteAddress: string
+  /** Of a client with a certificate, see `clientCa`. */
+  readonly clientName?: string
 }
 
 export interface HttpResponse {
@@ -76,11 +83,17 @@ const IDLE_CHECK_MS = 20
 
 /** HTTP/1.1, and HTTP/2 beside it when there is a certificate. */
 export async function serveHttp(
-  options: HttpServing & Endpoint & { readonly tls?: HttpCertificate },
+  options: HttpServing &
+    Endpoint & {
+      readonly tls?: HttpCertificate
+      /** PEM roots: clients are asked for a certificate, and one that leads there gives its holder a name. */
+      readonly clientCa?: readonly string[]
+    },
 ): Promise<HttpServer> {
-  const { tls } = options
+  const { tls, clientCa } = options
   const listener = listenerOf(options)
-  const server = tls ? secureServer(listener, tls) : plainServer(listener)
+  const clients = clientCa ? { ca: [...clientCa], requestCert: true, rejectUnauthorized: false } : {}
+  const server = tls ? secureServer(listener, { ...contextOf(tls), ...clients }) : plainServer(listener)
   const close = track(server)
   const { host, port } = await listenOn(server, options)
   return {
@@ -88,7 +101,7 @@ export async function serveHttp(
     port,
     setCertificate(certificate) {
       if (!('setSecureContext' in server)) throw new TypeError('a server without TLS has no certificate')
-      server.setSecureContext({ ...contextOf(certificate), ticketKeys: server.getTicketKeys() })
+      server.setSecureContext({ ...contextOf(certificate), ...clients, ticketKeys: server.getTicketKeys() })
     },
     close,
   }
@@ -154,9 +167,9 @@ function plainServer(listener: Listener): Http1Server {
   return createServer({ ...BOUNDS, maxHeaderSize: HEADER_BYTES_MAX }, listener)
 }
 
-function secureServer(listener: Listener, certificate: HttpCertificate): Http2SecureServer {
+function secureServer(listener: Listener, context: SecureServerOptions): Http2SecureServer {
   const options = {
-    ...contextOf(certificate),
+    ...context,
     allowHTTP1: true,
     handshakeTimeout: HEADERS_MS_MAX,
     maxHeaderListPairs: HEADER_LINES_MAX,

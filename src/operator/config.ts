@@ -27,6 +27,9 @@ const AUTHORITIES_MAX = 8
 const BUDGET_MAX = 100_000_000
 /** Above it no client gets through. */
 const REJECTED_SHARE_MAX = 0.9
+const ADMIN_HOSTS_MAX = 32
+const ADMIN_HOST = { pattern: /^[a-z0-9.-]+$|^[0-9a-f:]+$/, expected: 'a lower-case name or an address', max: 253 }
+const ADMIN_ROLES = ['read', 'operate'] as const
 const TSIG_NAMES = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[]
 
 const authority = checked(
@@ -98,6 +101,18 @@ export const OPERATOR_SETTINGS = checked(
           key: filePath('PEM private key'),
         }),
       ),
+      admin: optional(hostPort('admin API, its page and the metrics; closed unless given', { defaultPort: 7444 })),
+    }),
+    admin: section('who may use the admin API, beside the holders of tokens', {
+      hosts: list('more names and addresses by which it is reached', text('', ADMIN_HOST), {
+        max: ADMIN_HOSTS_MAX,
+        default: [],
+      }),
+      'client-ca': optional(filePath('PEM roots of client certificates; their names stand in the audit log')),
+      'client-role': choice('what holders of such a certificate may do', ADMIN_ROLES, { default: 'read' }),
+      'open-metrics': flag('show /metrics without a token; only where nobody else can reach the address', {
+        default: false,
+      }),
     }),
     zone: section('where the names of the routers live', {
       name: domainName('zone of the operator'),
@@ -194,7 +209,17 @@ export interface OperatorConfig {
   readonly roles: readonly Role[]
   /** Without a slash at the end. */
   readonly baseUrl: string
-  readonly listen: { readonly api: Endpoint; readonly tls?: { readonly key: string; readonly cert: string } }
+  readonly listen: {
+    readonly api: Endpoint
+    readonly tls?: { readonly key: string; readonly cert: string }
+    readonly admin?: Endpoint
+  }
+  readonly admin: {
+    readonly hosts: readonly string[]
+    readonly clientCa?: readonly string[]
+    readonly clientRole: (typeof ADMIN_ROLES)[number]
+    readonly openMetrics: boolean
+  }
   readonly zone: {
     readonly name: string
     readonly dnsUpdate?: { readonly server: Endpoint; readonly key?: TsigKey }
@@ -260,6 +285,15 @@ export async function loadOperatorConfig(file: string, overrides: readonly Overr
             },
           }
         : {}),
+      ...(settings.listen.admin ? { admin: settings.listen.admin } : {}),
+    },
+    admin: {
+      hosts: settings.admin.hosts,
+      ...(settings.admin['client-ca'] === undefined
+        ? {}
+        : { clientCa: await readPem(at(settings.admin['client-ca']), 'admin.client-ca') }),
+      clientRole: settings.admin['client-role'],
+      openMetrics: settings.admin['open-metrics'],
     },
     zone: await zoneOf(settings.zone, at),
     authorities: await Promise.all(settings.authorities.map((one, index) => authorityOf(one, index, at))),

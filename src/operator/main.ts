@@ -12,6 +12,7 @@ import type { Keep } from '../store/kept.ts'
 import { openStore, type Store } from '../store/postgres.ts'
 import { secretIn } from '../store/secrets.ts'
 import { socketFace } from './admin/operations.ts'
+import { serveAdmin } from './admin/serve.ts'
 import { apiCertificate } from './api-certificate.ts'
 import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
@@ -31,6 +32,8 @@ import { reload } from './reload.ts'
 import { servedBy } from './roles.ts'
 import type { BudgetRow } from './schedule/budget.ts'
 import { sharedBudgets } from './schedule/shared-budgets.ts'
+import { measuredAuthority, measuredJobs, measuredNonces, measuredOrders, measuredRequests } from './watch/measured.ts'
+import { createWatching } from './watch/watching.ts'
 import { createWorker } from './worker.ts'
 
 /** A nonce is used within seconds. */
@@ -50,17 +53,24 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const store = await openStore(config.store, config.storeKey ? { key: config.storeKey } : {})
     started.push(() => store.close())
     const keep = keeping(store, config.state)
-    const orders = store.table<OrderRow>('order')
-    const { registry, audit, operations } = openManagement(config, store, clock, {
+    const watching = createWatching(config, context)
+    const { metrics } = watching
+    const orders = measuredOrders(store.table<OrderRow>('order'), metrics)
+    const management = openManagement(config, store, clock, {
       cancelPublication: (orderId) => publisher.cancel(orderId, signal),
+      watchOf: watching.over,
     })
+    const { registry, audit, operations } = management
 
     const authorities = await Promise.all(
-      config.authorities.map((authority) => openAuthority(authority, config, keep, context)),
+      config.authorities.map(async (authority) =>
+        measuredAuthority(await openAuthority(authority, config, keep, context), watching, clock),
+      ),
     )
-    const jobs = store.jobs()
+    const jobs = measuredJobs(store.jobs(), metrics)
+    watching.jobs(jobs)
     const accounts = store.table<AccountRow>('account')
-    const pool = poolOf(config, authorities, store, audit, context)
+    const pool = watching.pool(poolOf(config, authorities, store, audit, context))
     const publisher = createPublisher({
       accounts,
       orders,
@@ -79,15 +89,18 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const acme = createAcmeServer({
       baseUrl: config.baseUrl,
       clock,
-      nonces: signedNonces({
-        clock,
-        secret: await secretIn(keep, 'nonces'),
-        used: usedNoncesIn(store.table<object>('used-nonce')),
-        lifetimeMs: NONCE_LIFETIME_MS,
-        ...(config.testing.rejectNonces > 0
-          ? { rejection: { share: config.testing.rejectNonces, random: Math.random } }
-          : {}),
-      }),
+      nonces: measuredNonces(
+        signedNonces({
+          clock,
+          secret: await secretIn(keep, 'nonces'),
+          used: usedNoncesIn(store.table<object>('used-nonce')),
+          lifetimeMs: NONCE_LIFETIME_MS,
+          ...(config.testing.rejectNonces > 0
+            ? { rejection: { share: config.testing.rejectNonces, random: Math.random } }
+            : {}),
+        }),
+        metrics,
+      ),
       accounts,
       accountKeys: store.table<AccountKeyRow>('account-key'),
       orders,
@@ -113,17 +126,24 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const handler = servedBy(config.roles, (request) => acme.handle(request), config.baseUrl)
     let api: HttpServer | undefined
     if (handler) {
-      api = await serveHttp({ ...config.listen.api, tls: certificate.tls, handler })
+      api = await serveHttp({
+        ...config.listen.api,
+        tls: certificate.tls,
+        handler: measuredRequests(handler, metrics, clock),
+      })
       started.push(api.close)
       log.info({ address: api.address, port: api.port, directory: `${config.baseUrl}/directory` }, 'listening')
     }
 
-    context.onReload((load) => void reload(load, { api, log }))
-
     const face = socketFace(operations)
     const admin = await serveOperations(join(config.state, 'admin.sock'), () => face)
     started.push(() => admin.close())
+    const adminApi = await serveAdmin(config, { management, watching, tls: certificate.tls, clock, log })
+    if (adminApi) started.push(() => adminApi.close())
+    const servers = [api, adminApi].filter((server) => server !== undefined)
+    context.onReload((load) => void reload(load, { servers, log }))
 
+    void watching.run(signal)
     if (config.roles.includes('worker')) {
       void keepTrimmed(audit, config.audit.retentionMs, { clock, log, signal })
       await publisher.resume()

@@ -5,7 +5,9 @@ import type { Clock } from '../core/clock.ts'
 import { createHttpTransport } from '../net/http.ts'
 import type { Store } from '../store/postgres.ts'
 import { authorityDesk } from './admin/authority-desk.ts'
+import type { Watch } from './admin/fleet-operations.ts'
 import { createOperations, type Operations } from './admin/operations.ts'
+import { type AdminTokens, adminTokens, type TokenRow } from './admin/tokens.ts'
 import { type Audit, type AuditHeadRow, openAudit } from './audit/audit.ts'
 import type { AuditEntry } from './audit/entry.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
@@ -21,6 +23,8 @@ import { revokeJob } from './publisher.ts'
 export interface Management {
   readonly registry: DeviceRegistry
   readonly audit: Audit
+  readonly tokens: AdminTokens
+  readonly standing: ReturnType<typeof standings>
   readonly operations: Operations
 }
 
@@ -29,13 +33,15 @@ export interface ServiceParts {
   readonly cancelPublication?: Parameters<typeof createRevocations>[0]['cancelPublication']
   /** URL of our account at an authority, once it is open. */
   readonly accountUrl?: (authority: string) => Promise<string | undefined>
+  /** What it sees, over what is made here. */
+  readonly watchOf?: (management: Pick<Management, 'registry' | 'standing'>) => Watch
 }
 
 export function openManagement(
   config: OperatorConfig,
   store: Pick<Store, 'table' | 'jobs'>,
   clock: Clock,
-  { cancelPublication, accountUrl }: ServiceParts = {},
+  { cancelPublication, accountUrl, watchOf = () => NOTHING_SEEN }: ServiceParts = {},
 ): Management {
   const orders = store.table<OrderRow>('order')
   const publications = store.table<PublicationRow>('publication')
@@ -70,18 +76,28 @@ export function openManagement(
     ...(accountUrl ? { accountUrl } : {}),
     clock,
   })
+  const tokens = adminTokens({ table: store.table<TokenRow>('admin-token'), audit, clock })
+  const standing = standings({ orders, publications, clock })
   const operations = createOperations({
     registry,
-    standing: standings({ orders, publications, clock }),
+    standing,
     templateFor: template,
     orders,
     publications,
     revocations,
     audit,
     authorities,
+    tokens,
+    watch: watchOf({ registry, standing }),
     baseUrl: config.baseUrl,
   })
-  return { registry, audit, operations }
+  return { registry, audit, tokens, standing, operations }
+}
+
+const NOTHING_SEEN: Watch = {
+  health: { status: () => [], failOvers: () => [] },
+  census: { report: () => undefined },
+  history: { steps: () => [] },
 }
 
 async function askDirectory(

@@ -9,11 +9,12 @@ import type { OperatorConfig } from './config.ts'
  */
 export async function reload(
   load: () => Promise<OperatorConfig>,
-  { api, log }: { readonly api: Pick<HttpServer, 'setCertificate'> | undefined; readonly log: Log },
+  { servers, log }: { readonly servers: readonly Pick<HttpServer, 'setCertificate'>[]; readonly log: Log },
 ): Promise<void> {
   try {
     const config = await load()
-    if (config.listen.tls) api?.setCertificate(config.listen.tls)
+    const { tls } = config.listen
+    if (tls) for (const server of servers) server.setCertificate(tls)
     log.level = config.log
     log.info('certificate and log level are those of the settings file now; all else holds from the next start on')
   } catch (error) {

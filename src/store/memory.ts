@@ -1,5 +1,5 @@
 import { deepFreeze } from '../core/freeze.ts'
-import { type Jobs, REMOVED_AT_ONCE_MAX, type Stored, type Table } from '../core/table.ts'
+import { BACKLOG_MAX, type Jobs, REMOVED_AT_ONCE_MAX, type Stored, type Table } from '../core/table.ts'
 import { inOrderOfId, matches, rowText } from './row.ts'
 
 /** A Table that ends with the process: tests, and state that is cheap to make again. */
@@ -84,6 +84,11 @@ export function memoryJobs(): Jobs {
     async extend(id, nowMs, leaseMs) {
       const job = jobs.get(id)
       if (job && job.leaseUntilMs > 0) job.leaseUntilMs = nowMs + leaseMs
+    },
+    async backlog(nowMs) {
+      const due = [...jobs.values()].filter((job) => job.dueMs <= nowMs && job.leaseUntilMs <= nowMs)
+      const oldestMs = due.reduce((oldest, { dueMs }) => Math.min(oldest, dueMs), Infinity)
+      return { due: Math.min(due.length, BACKLOG_MAX), ...(due.length === 0 ? {} : { oldestMs }) }
     },
     async finish(id, nextDueMs) {
       const job = jobs.get(id)

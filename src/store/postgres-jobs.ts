@@ -1,4 +1,4 @@
-import type { Jobs } from '../core/table.ts'
+import { BACKLOG_MAX, type Jobs } from '../core/table.ts'
 import { type Ask, literal, type Statement } from './statement.ts'
 
 /**
@@ -27,6 +27,10 @@ export function jobsIn(ask: Ask, queue: string, clock: 'server' | 'given'): Jobs
     )
     update hearth_job set lease_until_ms = ${now} + $2::bigint, again = false from due
     where hearth_job.queue = ${literal(queue)} and hearth_job.id = due.id returning hearth_job.id, due_ms`
+  const backlog = `
+    select count(*) as due, min(due_ms) as oldest from (
+      select due_ms from ${jobs} and due_ms <= $1::bigint and lease_until_ms <= ${now} order by due_ms limit ${BACKLOG_MAX}
+    ) as waiting`
   const extend = prepared(
     'extend job',
     `update hearth_job set lease_until_ms = ${nowOr('$2::bigint')} + $3::bigint
@@ -60,6 +64,13 @@ export function jobsIn(ask: Ask, queue: string, clock: 'server' | 'given'): Jobs
     async finish(job, nextDueMs) {
       if (nextDueMs !== undefined) await ask(postpone(job, Math.trunc(nextDueMs)))
       else if ((await ask(end(job))).count === 0) await ask(release(job))
+    },
+    async backlog(nowMs) {
+      const [found] = (
+        await ask<{ due: string; oldest: string | null }>({ text: backlog, values: [Math.trunc(nowMs)] })
+      ).rows
+      const oldest = found?.oldest ?? undefined
+      return { due: Number(found?.due ?? 0), ...(oldest === undefined ? {} : { oldestMs: Number(oldest) }) }
     },
   }
 }

@@ -11,7 +11,7 @@ const configOf = (tls?: typeof TLS): OperatorConfig =>
 it('takes over the certificate and the log level', async () => {
   const { log, lines } = recordingLog()
   const given: unknown[] = []
-  await reload(async () => configOf(TLS), { api: { setCertificate: (one) => given.push(one) }, log })
+  await reload(async () => configOf(TLS), { servers: [{ setCertificate: (one) => given.push(one) }], log })
   expect(given).toEqual([TLS])
   expect(log.level).toBe('debug')
   expect(lines.at(-1)).toMatchObject({ msg: expect.stringContaining('from the next start on') })
@@ -20,11 +20,11 @@ it('takes over the certificate and the log level', async () => {
 it('leaves all as it is when the file has problems, or the key does not fit', async () => {
   const { log, lines } = recordingLog()
   const before = log.level
-  await reload(() => Promise.reject(new Fault('CONFIG_INVALID', 'zone: missing')), { api: undefined, log })
+  await reload(() => Promise.reject(new Fault('CONFIG_INVALID', 'zone: missing')), { servers: [], log })
   const refuse = (): never => {
     throw new Error('key values mismatch')
   }
-  await reload(async () => configOf(TLS), { api: { setCertificate: refuse }, log })
+  await reload(async () => configOf(TLS), { servers: [{ setCertificate: refuse }], log })
   expect(log.level).toBe(before)
   expect(lines).toHaveLength(2)
 })

@@ -41,6 +41,21 @@ export function jobsContract(open: () => Promise<Jobs>): void {
     expect(await jobs.take(200, LEASE_MS, 1)).toEqual(['a'])
   })
 
+  it('tells how many are due that nobody has taken, and since when', async () => {
+    const jobs = await open()
+    expect(await jobs.backlog(100)).toEqual({ due: 0 })
+    for (const [name, dueMs] of [
+      ['a', 30],
+      ['b', 10],
+      ['c', 20],
+      ['later', 101],
+    ] as const)
+      await jobs.put(name, dueMs)
+    expect(await jobs.backlog(100)).toEqual({ due: 3, oldestMs: 10 })
+    await jobs.take(100, LEASE_MS, 1)
+    expect(await jobs.backlog(100)).toEqual({ due: 2, oldestMs: 20 })
+  })
+
   it('ends a job that is finished', async () => {
     const jobs = await open()
     await jobs.put('a', 0)

@@ -12,6 +12,8 @@ export const AUDIT_EVENTS = {
   'order-refused': 'a request did not fit the template of its delegation',
   'certificate-published': 'the first certificate of an order was published',
   'certificate-revoked': 'a certificate was revoked at its CA',
+  'token-added': 'a token for the admin API was made',
+  'token-removed': 'a token for the admin API was ended',
   'authority-switched': 'another authority issues from now on',
   'log-trimmed': 'entries older than the retention time were removed',
 } as const
@@ -28,6 +30,7 @@ export interface AuditEvent {
   readonly account?: string
   readonly order?: string
   readonly authority?: string
+  readonly token?: string
   readonly reason?: string
 }
 

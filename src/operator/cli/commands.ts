@@ -12,6 +12,8 @@ import { DELEGATION_COMMANDS } from './delegation.ts'
 import { DEVICE_COMMANDS } from './device.ts'
 import { ORDER_COMMANDS } from './order.ts'
 import { PLAN_COMMAND } from './plan.ts'
+import { statusText } from './status-text.ts'
+import { TOKEN_COMMANDS } from './token.ts'
 
 const DAEMON = daemonVerbs({ configFile: CONFIG_FILE, load: loadOperatorConfig, run: runOperator })
 
@@ -33,15 +35,11 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
   },
   status: {
     usage: '[--config FILE] [--json]',
-    summary: 'show what the running service offers',
+    summary: 'show what the running service offers, its routers and its CAs',
     options: { ...CONFIG_OPTIONS, json: JSON_OPTION },
     async run(input) {
       const status = await askOperation<OperatorStatus>(socketOf(await configOf(input)), 'status')
-      input.print(
-        input.values.json === true
-          ? JSON.stringify(status, null, 2)
-          : `directory    ${status.directory}\nauthorities  ${status.authorities.join(', then ')}`,
-      )
+      input.print(input.values.json === true ? JSON.stringify(status, null, 2) : statusText(status))
       return EXIT.OK
     },
   },
@@ -51,4 +49,5 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
   ...AUTHORITY_COMMANDS,
   ...AUDIT_COMMANDS,
   plan: PLAN_COMMAND,
+  ...TOKEN_COMMANDS,
 }

@@ -39,18 +39,18 @@ export interface OperatorProgram {
   addDevice(): Promise<NewDevice>
 }
 
-/** Settings for an operator service on loopback; `more` goes over the defaults of these tests. */
+/** Settings for an operator service on loopback, with `admin` as address of its admin API; `more` goes over the defaults of these tests. */
 export async function operatorIn(
   scene: Scene,
   name: string,
-  more: Readonly<Record<string, unknown>>,
+  { admin, ...more }: Readonly<Record<string, unknown>> & { readonly admin?: string },
 ): Promise<OperatorProgram> {
   const port = await freePort()
   const address = `127.0.0.1:${port}`
   const state = scene.path(name, 'state')
   const settings = await scene.settings(`${name}/hearth-operator.yaml`, {
     state,
-    listen: { api: address },
+    listen: { api: address, ...(admin === undefined ? {} : { admin }) },
     'base-url': `https://${address}`,
     zone: { name: 'cpe.test' },
     delegation: { 'min-lifetime': '1s' },

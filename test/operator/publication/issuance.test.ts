@@ -112,7 +112,7 @@ describe('an order that is under way', () => {
     const first = await issuance.obtain(wanted, signal).catch((error: unknown) => error)
     const outcomes = [first, ...(await Promise.all(second))]
     // Whoever wrote first goes on, the other leaves it alone.
-    expect(outcomes.map((outcome) => outcome instanceof Overtaken).toSorted()).toEqual([false, true])
+    expect(outcomes.filter((outcome) => outcome instanceof Overtaken)).toHaveLength(1)
     expect(primary.orders.size).toBe(1)
   })
 })

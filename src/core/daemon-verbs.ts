@@ -9,6 +9,8 @@ export interface DaemonProgram<C extends { readonly log: LogLevel }> {
   readonly configFile: string
   load(file: string, overrides: readonly Override[]): Promise<C>
   run(config: C, context: DaemonContext<C>): Promise<void>
+  /** Lines for `check`: what these settings need that is set elsewhere. */
+  advise?(config: C): readonly string[]
 }
 
 export interface DaemonContext<C> {
@@ -49,8 +51,8 @@ export function daemonVerbs<C extends { readonly log: LogLevel }>(
       words: { min: 1, max: 1 },
       async run(input) {
         const file = input.words[0]!
-        await program.load(file, configArguments(input, file).overrides)
-        input.print(`${file} is good`)
+        const config = await program.load(file, configArguments(input, file).overrides)
+        input.print([`${file} is good`, ...(program.advise?.(config) ?? [])].join('\n'))
         return EXIT.OK
       },
     },

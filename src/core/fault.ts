@@ -45,6 +45,8 @@ export const FAULTS = {
   AUTHORITY_WITHOUT_GET:
     'this authority does not let routers fetch certificates without an account; use one of kind acme, which publishes here',
   DNS_UPDATE_REFUSED: 'the name server refused the dynamic update; check the zone, the TSIG key and its policy',
+  CHALLENGE_NOT_VISIBLE:
+    'check that the named servers take over the zone; `zone.propagation-timeout` and `zone.check-servers` say how long and whom to ask',
   HOOK_FAILED: 'run the hook command by hand with the arguments in the message and correct it',
   DEMO_FAILED: 'the lines above say which part failed; another demo or daemon on the same ports is the usual reason',
   NOT_FOUND: 'list what there is with the `list` verb of the same kind, for example `hearth-operator device list`',

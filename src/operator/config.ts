@@ -14,6 +14,7 @@ import {
   section,
 } from '../core/settings.ts'
 import { refuse, shown } from '../core/units.ts'
+import { isUnder } from '../dns/name.ts'
 import { TSIG_ALGORITHMS, type TsigAlgorithm, type TsigKey } from '../dns/tsig.ts'
 import type { Endpoint } from '../net/bind.ts'
 import { STORE_KEY_BYTES } from '../store/secrets.ts'
@@ -30,6 +31,9 @@ const REJECTED_SHARE_MAX = 0.9
 const ADMIN_HOSTS_MAX = 32
 const ADMIN_HOST = { pattern: /^[a-z0-9.-]+$|^[0-9a-f:]+$/, expected: 'a lower-case name or an address', max: 253 }
 const ADMIN_ROLES = ['read', 'operate'] as const
+const DNS_SERVER_ADDRESSES_MAX = 8
+/** A zone has thirteen name servers at most in practice. */
+const CHECK_SERVERS_MAX = 16
 const TSIG_NAMES = Object.keys(TSIG_ALGORITHMS) as TsigAlgorithm[]
 
 const authority = checked(
@@ -125,6 +129,27 @@ export const OPERATOR_SETTINGS = checked(
         }),
       ),
       hook: optional(filePath('dns-01 by a command: COMMAND present|cleanup NAME VALUE')),
+      'dns-server': optional(
+        section('dns-01 by an authoritative DNS server in this service, for challenge-zone or the whole zone', {
+          listen: list('where it answers, by UDP and TCP', hostPort('', { defaultPort: 53 }), {
+            min: 1,
+            max: DNS_SERVER_ADDRESSES_MAX,
+          }),
+          ns: domainName('name of this server, as the NS record that delegates the zone to it says'),
+        }),
+      ),
+      'challenge-zone': optional(
+        domainName('zone for the records of dns-01; a CNAME leads there from _acme-challenge of each router'),
+      ),
+      'propagation-check': flag('wait until the name servers show the record before the CA is told to look', {
+        default: true,
+      }),
+      'propagation-timeout': duration('how long to wait for them', { default: '60s', min: '1s', max: '3m' }),
+      'check-servers': list(
+        'whom to ask then; without it the server of dns-update, the one of dns-server, or the NS of the zone',
+        hostPort('', { defaultPort: 53 }),
+        { max: CHECK_SERVERS_MAX, default: [] },
+      ),
     }),
     authorities: list('the CAs, in order of preference', authority, { min: 1, max: AUTHORITIES_MAX }),
     renewal: section('when certificates are renewed', {
@@ -184,18 +209,22 @@ export const OPERATOR_SETTINGS = checked(
     }),
   }),
   ({ authorities, zone }, complain) => {
-    const solvers = [zone['dns-update'], zone.hook].filter((solver) => solver !== undefined).length
-    if (solvers > 1) complain(['zone', 'hook'], 'both dns-update and hook are given', 'keep one')
+    const ways = (['dns-update', 'hook', 'dns-server'] as const).filter((way) => zone[way] !== undefined)
+    if (ways.length > 1) complain(['zone', ways[1]!], `both ${ways[0]} and ${ways[1]} are given`, 'keep one')
+    const served = zone['challenge-zone'] ?? zone.name
+    // Its address would have to be served as well, and we serve challenges only.
+    if (zone['dns-server'] && isUnder(zone['dns-server'].ns, served))
+      complain(['zone', 'dns-server', 'ns'], `is inside ${served}`, 'give the server a name in the zone above')
     if ((zone['dns-update']?.['key-name'] === undefined) !== (zone['dns-update']?.['key-file'] === undefined))
       complain(['zone', 'dns-update'], 'key-name and key-file belong together')
     for (const [index, { kind, name }] of authorities.entries()) {
       if (authorities.findIndex((other) => other.name === name) !== index)
         complain(['authorities', index, 'name'], `there is another authority ${name}`)
-      if (kind === 'acme' && solvers === 0)
+      if (kind === 'acme' && ways.length === 0)
         complain(
           ['authorities', index],
           'an acme authority needs a way to do dns-01',
-          'give zone.dns-update or zone.hook',
+          'give zone.dns-update, zone.dns-server or zone.hook',
         )
     }
   },
@@ -224,6 +253,11 @@ export interface OperatorConfig {
     readonly name: string
     readonly dnsUpdate?: { readonly server: Endpoint; readonly key?: TsigKey }
     readonly hook?: string
+    readonly dnsServer?: { readonly listen: readonly Endpoint[]; readonly ns: string }
+    /** Where the records of dns-01 are, when not in the zone itself. */
+    readonly challengeZone?: string
+    /** Absent: switched off. Without servers: those that the way of dns-01 implies. */
+    readonly propagation?: { readonly timeoutMs: number; readonly servers: readonly Endpoint[] }
   }
   readonly authorities: readonly AuthorityConfig[]
   readonly renewal: RenewalConfig
@@ -358,6 +392,11 @@ async function zoneOf(zone: Settings['zone'], at: PathOf): Promise<OperatorConfi
         }
       : {}),
     ...(zone.hook === undefined ? {} : { hook: at(zone.hook) }),
+    ...(zone['dns-server'] ? { dnsServer: zone['dns-server'] } : {}),
+    ...(zone['challenge-zone'] === undefined ? {} : { challengeZone: zone['challenge-zone'] }),
+    ...(zone['propagation-check']
+      ? { propagation: { timeoutMs: zone['propagation-timeout'], servers: zone['check-servers'] } }
+      : {}),
   }
 }
 

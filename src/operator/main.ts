@@ -1,10 +1,13 @@
+import assert from 'node:assert'
 import { join } from 'node:path'
+import type { DnsChallenges } from '../acme/client/certify.ts'
 import { signedNonces } from '../acme/server/nonces.ts'
 import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { createAcmeServer } from '../acme/server/server.ts'
 import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
+import type { Table } from '../core/table.ts'
 import { createHttpTransport, type HttpServer, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
@@ -18,11 +21,13 @@ import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
 import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
-import { challengeHook, dnsUpdater } from './authority/dns-01.ts'
 import { openInternalAuthority } from './authority/internal.ts'
 import { type AuthorityPool, authorityPool } from './authority/pool.ts'
 import { type HealthRow, sharedHealth } from './authority/shared-health.ts'
 import type { AuthorityConfig, OperatorConfig } from './config.ts'
+import type { ChallengeRow } from './dns/challenge-records.ts'
+import { openChallenges } from './dns/challenges.ts'
+import { type OwnServer, openOwnServer } from './dns/own-server.ts'
 import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
 import { usedNoncesIn } from './nonce-store.ts'
@@ -62,9 +67,12 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     })
     const { registry, audit, operations } = management
 
+    const own = await openDnsServerOf(config, store.table<ChallengeRow>('challenge'), context)
+    if (own) started.push(() => own.close())
+    const dns = openChallenges(config.zone, { clock, log, own })
     const authorities = await Promise.all(
       config.authorities.map(async (authority) =>
-        measuredAuthority(await openAuthority(authority, config, keep, context), watching, clock),
+        measuredAuthority(await openAuthority(authority, config, keep, { ...context, dns }), watching, clock),
       ),
     )
     const jobs = measuredJobs(store.jobs(), metrics)
@@ -207,14 +215,24 @@ async function writeRoots(state: string, roots: readonly (string | undefined)[])
   if (own.size > 0) await writeFileAtomic(join(state, 'root.pem'), [...own].join(''), { mode: 0o644 })
 }
 
+function openDnsServerOf(
+  { zone }: OperatorConfig,
+  table: Table<ChallengeRow>,
+  { clock, log }: Context,
+): Promise<OwnServer> | undefined {
+  return (
+    zone.dnsServer && openOwnServer({ ...zone.dnsServer, zone: zone.challengeZone ?? zone.name, table, clock, log })
+  )
+}
+
 async function openAuthority(
   authority: AuthorityConfig,
   config: OperatorConfig,
   keep: Keep,
-  { clock, log }: Context,
+  { clock, log, dns }: Context & { readonly dns: DnsChallenges | undefined },
 ): Promise<Authority> {
   if (authority.kind === 'internal') return openInternalAuthority(authority.name, keep, clock)
-  const { dnsUpdate, hook } = config.zone
+  assert(dns, 'the settings are refused when they give no way to do dns-01')
   return acmeAuthority({
     id: authority.name,
     directoryUrl: authority.directory,
@@ -222,7 +240,7 @@ async function openAuthority(
     ...(authority.profile === undefined ? {} : { profile: authority.profile }),
     ...(authority.preferredChain === undefined ? {} : { preferredChain: authority.preferredChain }),
     requestDates: authority.requestDates,
-    dns: hook === undefined ? dnsUpdater({ ...dnsUpdate!, zone: config.zone.name, clock }) : challengeHook(hook),
+    dns,
     keep,
     transport: createHttpTransport({
       ...(authority.trust ? { ca: authority.trust } : {}),

@@ -33,7 +33,7 @@ printf 'server 127.0.0.1 ${knot.port}\\nzone ${ZONE}\\n%s %s. 30 TXT "%s"\\nsend
       0o700,
     )
     const program = await operatorIn(scene, 'operator', {
-      zone: { name: ZONE, hook },
+      zone: { name: ZONE, hook, 'check-servers': [knot.address] },
       authorities: [{ name: 'pebble', kind: 'acme', directory: pebble.directoryUrl, trust: pebble.trust }],
     })
     operator = await program.start()

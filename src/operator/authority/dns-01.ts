@@ -1,15 +1,14 @@
 import { execFile } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { connect } from 'node:net'
 import type { DnsChallenges } from '../../acme/client/certify.ts'
 import type { Clock } from '../../core/clock.ts'
-import { Fault } from '../../core/fault.ts'
+import { Fault, reasonOf } from '../../core/fault.ts'
 import { rcodeName, TYPE } from '../../dns/codes.ts'
-import { FrameReader, frameOf } from '../../dns/frame.ts'
 import { signTsig, type TsigKey, verifyTsig } from '../../dns/tsig.ts'
 import { buildUpdate } from '../../dns/update.ts'
 import { MessageView } from '../../dns/view.ts'
 import { type Endpoint, endpointText } from '../../net/bind.ts'
+import { exchangeByTcp } from '../dns/ask.ts'
 
 const TXT_TTL_S = 30
 const UPDATE_MS_MAX = 10_000
@@ -50,28 +49,13 @@ function refused(server: Endpoint, zone: string, reason: string): Fault {
   return new Fault('DNS_UPDATE_REFUSED', `${endpointText(server)} did not update zone ${zone}: ${reason}`)
 }
 
-function exchange(server: Endpoint, message: Uint8Array): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(server)
-    const reader = new FrameReader()
-    const fail = (reason: string, cause?: unknown): void => {
-      socket.destroy()
-      reject(
-        new Fault('DNS_UPDATE_REFUSED', `no answer from the name server ${endpointText(server)}: ${reason}`, {}, cause),
-      )
-    }
-    socket.setTimeout(UPDATE_MS_MAX, () => fail(`nothing came within ${UPDATE_MS_MAX} ms`))
-    socket.on('error', (error) => fail(error.message, error))
-    socket.on('close', () => fail('it closed the connection'))
-    socket.on('connect', () => socket.write(frameOf(message)))
-    socket.on('data', (chunk) => {
-      reader.push(chunk)
-      const reply = reader.next()
-      if (!reply) return
-      resolve(reply)
-      socket.destroy()
-    })
-  })
+async function exchange(server: Endpoint, message: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await exchangeByTcp(server, message, { timeoutMs: UPDATE_MS_MAX })
+  } catch (error) {
+    const where = endpointText(server)
+    throw new Fault('DNS_UPDATE_REFUSED', `no answer from the name server ${where}: ${reasonOf(error)}`, {}, error)
+  }
 }
 
 /** A dns-01 value is 43 octets; one character-string holds 255. */
@@ -80,7 +64,7 @@ function characterString(text: string): Uint8Array {
   return Uint8Array.of(bytes.length, ...bytes)
 }
 
-/** A command of the operator's own: `COMMAND present|cleanup NAME VALUE`. Exit code 0 means done and visible to the CA. */
+/** A command of the operator's own: `COMMAND present|cleanup NAME VALUE`. Exit code 0 means done. */
 export function challengeHook(command: string): DnsChallenges {
   const run = (action: string, name: string, value: string): Promise<void> =>
     new Promise((resolve, reject) => {

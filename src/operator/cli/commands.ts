@@ -3,6 +3,7 @@ import { daemonVerbs } from '../../core/daemon-verbs.ts'
 import { askOperation } from '../../net/operations.ts'
 import type { OperatorStatus } from '../admin/operations.ts'
 import { loadOperatorConfig } from '../config.ts'
+import { recordsToSet } from '../dns/records-to-set.ts'
 import { runOperator } from '../main.ts'
 import { ROLES } from '../roles.ts'
 import { CONFIG_FILE, CONFIG_OPTIONS, configOf, JSON_OPTION, socketOf } from './ask.ts'
@@ -15,7 +16,12 @@ import { PLAN_COMMAND } from './plan.ts'
 import { statusText } from './status-text.ts'
 import { TOKEN_COMMANDS } from './token.ts'
 
-const DAEMON = daemonVerbs({ configFile: CONFIG_FILE, load: loadOperatorConfig, run: runOperator })
+const DAEMON = daemonVerbs({
+  configFile: CONFIG_FILE,
+  load: loadOperatorConfig,
+  run: runOperator,
+  advise: ({ zone }) => recordsToSet(zone),
+})
 
 /** The verbs of `hearth-operator`. */
 export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {

@@ -43,8 +43,11 @@ const authority = checked(
       expected: 'lower-case letters, digits and hyphens',
       max: 32,
     }),
-    kind: choice('acme: any RFC 8555 CA; internal: an issuing CA of our own', ['acme', 'internal']),
-    directory: optional(httpsUrl('directory of an acme authority')),
+    kind: choice(
+      'acme: any RFC 8555 CA; star: a CA that renews by itself (RFC 8739); delegation: another delegation server (RFC 9115 §2.4); internal: an issuing CA of our own',
+      ['acme', 'star', 'delegation', 'internal'],
+    ),
+    directory: optional(httpsUrl('its directory; internal has none')),
     trust: optional(filePath('PEM roots for its HTTPS, instead of the system store')),
     eab: optional(
       section('external account binding, when the CA wants one', {
@@ -71,7 +74,8 @@ const authority = checked(
     ),
   }),
   ({ kind, directory }, complain) => {
-    if (kind === 'acme' && directory === undefined) complain(['kind'], 'an acme authority needs a directory')
+    if (kind !== 'internal' && directory === undefined)
+      complain(['kind'], `an authority of kind ${kind} needs a directory`)
   },
 )
 
@@ -220,10 +224,16 @@ export const OPERATOR_SETTINGS = checked(
     for (const [index, { kind, name }] of authorities.entries()) {
       if (authorities.findIndex((other) => other.name === name) !== index)
         complain(['authorities', index, 'name'], `there is another authority ${name}`)
-      if (kind === 'acme' && ways.length === 0)
+      if (isForwarding(kind) && authorities.length > 1)
+        complain(
+          ['authorities', index, 'kind'],
+          `${name} keeps the certificates itself, so no other authority can take over from it`,
+          'let it stand alone, or use kind acme',
+        )
+      if ((kind === 'acme' || kind === 'star') && ways.length === 0)
         complain(
           ['authorities', index],
-          'an acme authority needs a way to do dns-01',
+          `an authority of kind ${kind} needs a way to do dns-01`,
           'give zone.dns-update, zone.dns-server or zone.hook',
         )
     }
@@ -282,10 +292,15 @@ export interface RenewalConfig {
   readonly urgentShare: number
 }
 
+/** Whose certificates stay where they are issued; the others are published here. */
+export function isForwarding(kind: AuthorityConfig['kind']): kind is 'star' | 'delegation' {
+  return kind === 'star' || kind === 'delegation'
+}
+
 export type AuthorityConfig =
   | { readonly kind: 'internal'; readonly name: string; readonly budget: BudgetLimits }
   | {
-      readonly kind: 'acme'
+      readonly kind: 'acme' | 'star' | 'delegation'
       readonly name: string
       readonly budget: BudgetLimits
       readonly directory: string
@@ -405,7 +420,7 @@ async function authorityOf(one: Settings['authorities'][number], index: number, 
   if (one.kind === 'internal') return { kind: 'internal', name: one.name, budget }
   const key = `authorities.${index}`
   return {
-    kind: 'acme',
+    kind: one.kind,
     name: one.name,
     budget,
     directory: one.directory!,

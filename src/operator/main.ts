@@ -1,6 +1,4 @@
-import assert from 'node:assert'
 import { join } from 'node:path'
-import type { DnsChallenges } from '../acme/client/certify.ts'
 import { signedNonces } from '../acme/server/nonces.ts'
 import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { createAcmeServer } from '../acme/server/server.ts'
@@ -8,10 +6,9 @@ import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
 import { explain, type Log } from '../core/log.ts'
 import type { Table } from '../core/table.ts'
-import { createHttpTransport, type HttpServer, serveHttp } from '../net/http.ts'
+import { type HttpServer, serveHttp } from '../net/http.ts'
 import { serveOperations } from '../net/operations.ts'
 import { lockDirectory, writeFileAtomic } from '../store/file.ts'
-import type { Keep } from '../store/kept.ts'
 import { openStore, type Store } from '../store/postgres.ts'
 import { secretIn } from '../store/secrets.ts'
 import { socketFace } from './admin/operations.ts'
@@ -19,12 +16,11 @@ import { serveAdmin } from './admin/serve.ts'
 import { apiCertificate } from './api-certificate.ts'
 import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
-import { acmeAuthority } from './authority/acme.ts'
 import type { Authority } from './authority/authority.ts'
-import { openInternalAuthority } from './authority/internal.ts'
+import { openAuthorities } from './authority/open.ts'
 import { type AuthorityPool, authorityPool } from './authority/pool.ts'
 import { type HealthRow, sharedHealth } from './authority/shared-health.ts'
-import type { AuthorityConfig, OperatorConfig } from './config.ts'
+import type { OperatorConfig } from './config.ts'
 import type { ChallengeRow } from './dns/challenge-records.ts'
 import { openChallenges } from './dns/challenges.ts'
 import { type OwnServer, openOwnServer } from './dns/own-server.ts'
@@ -64,17 +60,15 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const management = openManagement(config, store, clock, {
       cancelPublication: (orderId) => publisher.cancel(orderId, signal),
       watchOf: watching.over,
+      accountUrl: (authority) => opened.accounts.get(authority)?.url(signal) ?? Promise.resolve(undefined),
     })
     const { registry, audit, operations } = management
 
     const own = await openDnsServerOf(config, store.table<ChallengeRow>('challenge'), context)
     if (own) started.push(() => own.close())
     const dns = openChallenges(config.zone, { clock, log, own })
-    const authorities = await Promise.all(
-      config.authorities.map(async (authority) =>
-        measuredAuthority(await openAuthority(authority, config, keep, { ...context, dns }), watching, clock),
-      ),
-    )
+    const opened = await openAuthorities(config.authorities, { dns, keep, clock, log })
+    const authorities = opened.issuing.map((authority) => measuredAuthority(authority, watching, clock))
     const jobs = measuredJobs(store.jobs(), metrics)
     watching.jobs(jobs)
     const accounts = store.table<AccountRow>('account')
@@ -87,6 +81,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       jobs,
       pool,
       audit,
+      forwardTo: () => opened.forwarding,
       singleLifetimeS: config.delegation.lifetimeMs / 1000,
       spread: config.renewal.spread,
       clock,
@@ -223,30 +218,4 @@ function openDnsServerOf(
   return (
     zone.dnsServer && openOwnServer({ ...zone.dnsServer, zone: zone.challengeZone ?? zone.name, table, clock, log })
   )
-}
-
-async function openAuthority(
-  authority: AuthorityConfig,
-  config: OperatorConfig,
-  keep: Keep,
-  { clock, log, dns }: Context & { readonly dns: DnsChallenges | undefined },
-): Promise<Authority> {
-  if (authority.kind === 'internal') return openInternalAuthority(authority.name, keep, clock)
-  assert(dns, 'the settings are refused when they give no way to do dns-01')
-  return acmeAuthority({
-    id: authority.name,
-    directoryUrl: authority.directory,
-    ...(authority.eab ? { externalAccount: { kid: authority.eab.kid, hmacKey: authority.eab.key } } : {}),
-    ...(authority.profile === undefined ? {} : { profile: authority.profile }),
-    ...(authority.preferredChain === undefined ? {} : { preferredChain: authority.preferredChain }),
-    requestDates: authority.requestDates,
-    dns,
-    keep,
-    transport: createHttpTransport({
-      ...(authority.trust ? { ca: authority.trust } : {}),
-      userAgent: 'hearth-operator',
-    }),
-    clock,
-    log,
-  })
 }

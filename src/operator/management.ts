@@ -101,7 +101,7 @@ const NOTHING_SEEN: Watch = {
 }
 
 async function askDirectory(
-  { directory, trust }: AuthorityConfig & { readonly kind: 'acme' },
+  { directory, trust }: Exclude<AuthorityConfig, { readonly kind: 'internal' }>,
   signal: AbortSignal,
 ): Promise<ReturnType<typeof readDirectory>> {
   const transport = createHttpTransport({ ...(trust ? { ca: trust } : {}), userAgent: 'hearth-operator' })

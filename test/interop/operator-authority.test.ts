@@ -3,6 +3,7 @@ import type { AcmeTransport } from '../../src/acme/client/exchange.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { createHttpTransport } from '../../src/net/http.ts'
 import { acmeAuthority } from '../../src/operator/authority/acme.ts'
+import { acmeAccount } from '../../src/operator/authority/acme-account.ts'
 import type { Attempt, Authority, CertificateWish } from '../../src/operator/authority/authority.ts'
 import { dnsUpdater } from '../../src/operator/authority/dns-01.ts'
 import { fromPem, parseCertificate } from '../../src/pki/certificate.ts'
@@ -43,7 +44,6 @@ describe('a real CA', () => {
     open = (over, more = { preferredChain: '' }) =>
       acmeAuthority({
         id: 'primary',
-        directoryUrl: pebble.directoryUrl,
         requestDates: false,
         dns: dnsUpdater({
           server: { host: '127.0.0.1', port: knot.port },
@@ -51,8 +51,12 @@ describe('a real CA', () => {
           key: { ...key, algorithm: 'hmac-sha256' },
           clock,
         }),
-        keep: keptIn(scene.directory),
-        transport: over,
+        account: acmeAccount({
+          id: 'primary',
+          directoryUrl: pebble.directoryUrl,
+          keep: keptIn(scene.directory),
+          transport: over,
+        }),
         clock,
         log: silentLog,
         ...(more.preferredChain === '' ? {} : more),

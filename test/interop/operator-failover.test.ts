@@ -5,6 +5,7 @@ import { systemClock } from '../../src/core/clock.ts'
 import { createLog } from '../../src/core/log.ts'
 import { createHttpTransport } from '../../src/net/http.ts'
 import { acmeAuthority } from '../../src/operator/authority/acme.ts'
+import { acmeAccount } from '../../src/operator/authority/acme-account.ts'
 import type { Authority } from '../../src/operator/authority/authority.ts'
 import { dnsUpdater } from '../../src/operator/authority/dns-01.ts'
 import { type AuthorityPool, authorityPool } from '../../src/operator/authority/pool.ts'
@@ -46,7 +47,6 @@ describe('two real CAs, of which the first dies in the middle of 200 renewals', 
   const authorityOf = async (id: string, pebble: Pebble, knot: Knot): Promise<Authority> =>
     acmeAuthority({
       id,
-      directoryUrl: pebble.directoryUrl,
       requestDates: true,
       dns: dnsUpdater({
         server: { host: '127.0.0.1', port: knot.port },
@@ -54,8 +54,12 @@ describe('two real CAs, of which the first dies in the middle of 200 renewals', 
         key: { keyName: knot.tsig.name, algorithm: 'hmac-sha256', secret: Buffer.from(knot.tsig.secret, 'base64') },
         clock,
       }),
-      keep: keptIn(scene.directory),
-      transport: createHttpTransport({ ca: await readPem(pebble.trust, 'trust'), userAgent: 'hearth-operator' }),
+      account: acmeAccount({
+        id: id,
+        directoryUrl: pebble.directoryUrl,
+        keep: keptIn(scene.directory),
+        transport: createHttpTransport({ ca: await readPem(pebble.trust, 'trust'), userAgent: 'hearth-operator' }),
+      }),
       clock,
       log,
     })

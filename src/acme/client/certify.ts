@@ -34,34 +34,45 @@ export interface CertifyJob extends Patience {
   readonly mayHavePlaced?: boolean
   /** Called, and waited for, when an order is about to be placed, and with its URL when it has been. */
   readonly placed?: (order?: string) => Promise<void>
+  /** Members of the order beside its names. */
+  readonly members?: object
+  /** Throws when the order is not the one that was asked for; nothing is shown or sent then. */
+  readonly check?: (order: Order) => void
   readonly log?: Log
 }
 
-/**
- * RFC 8555 with dns-01, for any ordinary authority. Returns the PEM chain. A try that ended in the middle is gone on with:
- * by the URL of its order, or by the authority's list of orders (RFC 8555 §7.1.2.1). Some authorities have no such list;
- * there, an order whose URL was lost stays pending and another one is placed. It issues nothing by itself.
- */
+/** RFC 8555 with dns-01, for any ordinary authority. Returns the PEM chain. */
 export function obtainWithDns01(job: CertifyJob): Promise<string> {
   return withTimeout(job, `the certificate for ${job.names.join(', ')}`, (signal) =>
     refusalsAsFaults(async () => {
-      const { client, clock } = job
-      const account = await client.account(signal)
-      const placed =
-        (await orderOfBefore(job, signal)) ??
-        (job.mayHavePlaced ? await orderInList(job, account.orders, signal) : undefined) ??
-        (await placeOrder(job, signal))
-      const look = (): Promise<PlacedOrder> => client.order(placed.url, signal)
-      if (placed.order.status === 'pending') await authorize({ ...job, signal }, placed.order)
-      const authorized = placed.order.status === 'pending' ? await look() : placed
-      const ready = await poll(clock, signal, authorized, { isPending: isStatus('pending'), look })
-      const sent = isStatus('ready')(ready) ? await client.finalize(ready, job.csr, signal) : ready
-      const { order } = await poll(clock, signal, sent, { isPending: isStatus('processing', 'ready'), look })
-      if (order.status !== 'valid') throw refusedOrder(order)
+      const { order } = await validOrder(job, signal)
       if (order.certificate === undefined) throw protocol('the valid order names no certificate')
       return chainOf(order.certificate, job, signal)
     }),
   )
+}
+
+/**
+ * The order, from newOrder to valid. A try that ended in the middle is gone on with: by the URL of its order, or by the
+ * authority's list of orders (RFC 8555 §7.1.2.1). Some authorities have no such list; there, an order whose URL was lost
+ * stays pending and another one is placed. It issues nothing by itself.
+ */
+export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedOrder> {
+  const { client, clock, check } = job
+  const account = await client.account(signal)
+  const placed =
+    (await orderOfBefore(job, signal)) ??
+    (job.mayHavePlaced ? await orderInList(job, account.orders, signal) : undefined) ??
+    (await placeOrder(job, signal))
+  check?.(placed.order)
+  const look = (): Promise<PlacedOrder> => client.order(placed.url, signal)
+  if (placed.order.status === 'pending') await authorize({ ...job, signal }, placed.order)
+  const authorized = placed.order.status === 'pending' ? await look() : placed
+  const ready = await poll(clock, signal, authorized, { isPending: isStatus('pending'), look })
+  const sent = isStatus('ready')(ready) ? await client.finalize(ready, job.csr, signal) : ready
+  const done = await poll(clock, signal, sent, { isPending: isStatus('processing', 'ready'), look })
+  if (done.order.status !== 'valid') throw refusedOrder(done.order)
+  return done
 }
 
 /** Pages of the list of orders that are looked through, and orders: ours is among the last of what was under way. */
@@ -83,7 +94,7 @@ async function orderOfBefore({ client, order }: CertifyJob, signal: AbortSignal)
 
 /** The authority has forgotten the order, or the account it belonged to. Some say so in HTML. */
 function isGone(error: unknown): boolean {
-  if (error instanceof AcmeProblem) return error.status < 500 && error.type !== 'rateLimited'
+  if (error instanceof AcmeProblem) return error.status === 404 || error.type === 'accountDoesNotExist'
   return error instanceof Fault && error.code === 'ACME_PROTOCOL' && error.facts['status'] === 404
 }
 
@@ -119,6 +130,7 @@ async function orderInList(
 async function placeOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedOrder> {
   const { client, names, profile, replaces, notAfterMs, placed } = job
   const payload = {
+    ...job.members,
     identifiers: names.map((value) => ({ type: 'dns', value })),
     ...(profile === undefined ? {} : { profile: await knownProfile(job, profile, signal) }),
     ...(notAfterMs === undefined ? {} : { notAfter: buildDate(notAfterMs) }),

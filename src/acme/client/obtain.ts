@@ -98,7 +98,8 @@ export async function fetchCertificate(
   }
 }
 
-async function findDelegation(
+/** The delegation of this account whose template spells out the name (RFC 9115 §2.3.1). */
+export async function findDelegation(
   client: AcmeClient,
   name: string,
   signal: AbortSignal,

@@ -30,7 +30,10 @@ const TEST_MS_MAX = 10_000
 export function authorityDesk(options: {
   readonly authorities: readonly AuthorityConfig[]
   readonly zone: string
-  readonly readDirectory: (authority: AuthorityConfig & { kind: 'acme' }, signal: AbortSignal) => Promise<Directory>
+  readonly readDirectory: (
+    authority: Exclude<AuthorityConfig, { kind: 'internal' }>,
+    signal: AbortSignal,
+  ) => Promise<Directory>
   /** Undefined: no account has been opened there yet. */
   readonly accountUrl?: (authority: string) => Promise<string | undefined>
   readonly clock: Clock
@@ -76,7 +79,7 @@ export function authorityDesk(options: {
       authorities.map((authority) => ({
         name: authority.name,
         kind: authority.kind,
-        ...(authority.kind === 'acme' ? { directory: authority.directory } : {}),
+        ...(authority.kind !== 'internal' ? { directory: authority.directory } : {}),
       })),
     async caa() {
       const records = await Promise.all(authorities.map(caaOf))

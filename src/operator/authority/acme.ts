@@ -1,6 +1,4 @@
 import { type DnsChallenges, obtainWithDns01 } from '../../acme/client/certify.ts'
-import type { AcmeTransport } from '../../acme/client/exchange.ts'
-import { type AcmeClient, openAcme } from '../../acme/client/plumbing.ts'
 import { refusalsAsFaults } from '../../acme/client/refusal.ts'
 import { renewalWindow } from '../../acme/client/renewal-info.ts'
 import { AcmeProblem } from '../../acme/problem.ts'
@@ -9,51 +7,29 @@ import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Log } from '../../core/log.ts'
 import { certId, fromPem } from '../../pki/certificate.ts'
-import { checkedKey, generateKey } from '../../pki/key.ts'
-import type { Keep } from '../../store/kept.ts'
+import type { AcmeAccount } from './acme-account.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 
 export interface AcmeAuthorityOptions {
   readonly id: string
-  readonly directoryUrl: string
-  readonly externalAccount?: { readonly kid: string; readonly hmacKey: string }
+  readonly account: AcmeAccount
   readonly profile?: string
   /** Common name of the issuer at the top of the chain that is wanted. */
   readonly preferredChain?: string
   /** Ask for the dates of RFC 8739 §3.5 (RFC 8555 §7.4 `notAfter`); most public CAs refuse such orders. */
   readonly requestDates: boolean
   readonly dns: DnsChallenges
-  /** Holds the account key. */
-  readonly keep: Keep
-  readonly transport: AcmeTransport
   readonly clock: Clock
   readonly log: Log
 }
 
 /** An ordinary RFC 8555 CA. Control of the names is shown by dns-01 in the operator's own zone. */
 export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
-  const { id, dns, clock, log } = options
-  /** Known from the first time on; an account is opened once. */
-  let accountUrl: string | undefined
-
-  const withClient = async <T>(work: (client: AcmeClient) => Promise<T>): Promise<T> => {
-    const client = await openAcme({
-      directoryUrl: options.directoryUrl,
-      accountKeyPem: await options.keep(`authority-${id}.key`, checkedKey, () => generateKey('p256')),
-      ...(accountUrl === undefined ? {} : { accountUrl }),
-      ...(options.externalAccount ? { externalAccount: options.externalAccount } : {}),
-      transport: options.transport,
-      userAgent: 'hearth-operator',
-    })
-    const result = await work(client)
-    accountUrl = client.accountUrl
-    return result
-  }
-
+  const { id, account, dns, clock, log } = options
   return {
     id,
     issue: (wish, attempt) =>
-      withClient(async (client) => {
+      account.with(async (client) => {
         const pem = await obtainWithDns01({
           client,
           names: wish.names,
@@ -74,11 +50,11 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
         return fromPem(pem)
       }),
     async renewalWindow(leaf, signal) {
-      const window = await withClient((client) => renewalWindow(client, leaf, signal))
+      const window = await account.with((client) => renewalWindow(client, leaf, signal))
       return window && { ...window, askAgainMs: clock.nowMs() + window.askAgainAfterMs }
     },
     revoke: (leaf, signal) =>
-      withClient((client) =>
+      account.with((client) =>
         refusalsAsFaults(async () => {
           const { revokeCert } = await client.directory(signal)
           if (revokeCert === undefined) throw new Fault('ACME_REFUSED', `${id} has no revokeCert`)

@@ -1,6 +1,6 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CLASS, TYPE } from '../../../src/dns/codes.ts'
 import { FrameReader, frameOf } from '../../../src/dns/frame.ts'
@@ -18,29 +18,33 @@ afterEach(() => {
 type Answering = (query: Uint8Array) => readonly Uint8Array[]
 
 async function serverThat(byUdp: Answering, byTcp?: Answering): Promise<{ host: string; port: number }> {
+  const tcp = createServer((socket) => {
+    const reader = new FrameReader()
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      reader.push(chunk)
+      const query = reader.next()
+      if (query) for (const reply of byTcp!(query)) socket.write(frameOf(reply))
+    })
+  })
   const udp = createSocket('udp4')
-  open.push(udp)
   udp.on('message', (wire, { port }) => {
     for (const reply of byUdp(wire)) udp.send(reply, port, '127.0.0.1')
   })
-  udp.bind(0, '127.0.0.1')
-  await once(udp, 'listening')
-  const { port } = udp.address()
+  open.push(...(byTcp ? [tcp, udp] : [udp]))
   if (byTcp) {
-    const tcp = createServer((socket) => {
-      const reader = new FrameReader()
-      socket.on('error', () => {})
-      socket.on('data', (chunk) => {
-        reader.push(chunk)
-        const query = reader.next()
-        if (query) for (const reply of byTcp(query)) socket.write(frameOf(reply))
-      })
-    })
-    open.push(tcp)
-    tcp.listen(port, '127.0.0.1')
+    tcp.listen(0, '127.0.0.1')
     await once(tcp, 'listening')
   }
-  return { host: '127.0.0.1', port }
+  const port = byTcp ? (tcp.address() as AddressInfo).port : 0
+  try {
+    udp.bind(port, '127.0.0.1')
+    await once(udp, 'listening')
+  } catch {
+    // Somebody has this number for UDP.
+    return serverThat(byUdp, byTcp)
+  }
+  return { host: '127.0.0.1', port: udp.address().port }
 }
 
 function replyTo(query: Uint8Array, more: Parameters<typeof buildMessage>[0] = {}): Uint8Array {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { signedNonces } from '../acme/server/nonces.ts'
-import type { AccountKeyRow, AccountRow, OrderRow } from '../acme/server/rows.ts'
+import type { AccountKeyRow, AccountRow, OrderRow, ReplacementRow } from '../acme/server/rows.ts'
 import { createAcmeServer } from '../acme/server/server.ts'
 import type { Clock } from '../core/clock.ts'
 import type { DaemonContext } from '../core/daemon-verbs.ts'
@@ -27,8 +27,9 @@ import { type OwnServer, openOwnServer } from './dns/own-server.ts'
 import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
 import { usedNoncesIn } from './nonce-store.ts'
+import { type IssuedRow, issuedCertificates } from './publication/issued.ts'
 import type { IssuanceRow, PublicationRow } from './publication/rows.ts'
-import { createPublisher } from './publisher.ts'
+import { createPublisher, revokeJob } from './publisher.ts'
 import { reload } from './reload.ts'
 import { servedBy } from './roles.ts'
 import type { BudgetRow } from './schedule/budget.ts'
@@ -73,10 +74,18 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     watching.jobs(jobs)
     const accounts = store.table<AccountRow>('account')
     const pool = watching.pool(poolOf(config, authorities, store, audit, context))
+    const publications = store.table<PublicationRow>('publication')
+    const issued = issuedCertificates({
+      table: store.table<IssuedRow>('issued'),
+      publications,
+      replacements: store.table<ReplacementRow>('replacement'),
+      revoke: (publication) => jobs.put(revokeJob(publication), clock.nowMs()),
+    })
     const publisher = createPublisher({
       accounts,
       orders,
-      publications: store.table<PublicationRow>('publication'),
+      publications,
+      issued,
       issuances: store.table<IssuanceRow>('issuance'),
       jobs,
       pool,
@@ -120,6 +129,8 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
         worker.nudge()
       },
       certificates: publisher.certificates,
+      issued,
+      onCanceled: (orderId) => publisher.cancel(orderId, signal).then(() => undefined),
       retryAfterS: 1,
       log,
     })

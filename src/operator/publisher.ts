@@ -16,6 +16,7 @@ import { Overtaken } from './publication/attempt.ts'
 import { endedRows, type Sweep } from './publication/ended.ts'
 import { forwarding } from './publication/forwarding.ts'
 import { type Issued, issuances, NotNow } from './publication/issuance.ts'
+import type { IssuedIndex } from './publication/issued.ts'
 import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
 import { termsOf } from './publication/terms.ts'
 import { retryAfterMs, urgencyOf, waitMs } from './schedule/renewal.ts'
@@ -70,6 +71,8 @@ export function createPublisher(options: {
   readonly audit?: Pick<Audit, 'record'>
   /** Given, and not undefined for an order: that one goes there as it is, and nothing is published here. */
   readonly forwardTo?: (order: OrderRow) => ForwardingAuthority | undefined
+  /** Given: clients find there what was issued to them. */
+  readonly issued?: Pick<IssuedIndex, 'note' | 'forget'>
   /** Lifetime of certificates of orders without auto-renewal, where the authority lets us choose. */
   readonly singleLifetimeS: number
   /** From 0 up to 0.5: the part of a lifetime over which renewals are spread. */
@@ -79,7 +82,14 @@ export function createPublisher(options: {
 }): Publisher {
   const { accounts, orders, publications, jobs, pool, clock, log } = options
   const issuance = issuances({ table: options.issuances, pool, clock })
-  const ended = endedRows({ orders, publications, issuances: options.issuances, publicationId })
+  const { issued: byId } = options
+  const ended = endedRows({
+    orders,
+    publications,
+    issuances: options.issuances,
+    publicationId,
+    ...(byId ? { forget: (row) => byId.forget(row.pem) } : {}),
+  })
   const removeEnded = (olderThanMs: number): Promise<Sweep> => ended.sweep(clock.nowMs() - olderThanMs)
   const advice = renewalAdvice({ publications, pool, clock, log })
   const forwarded = forwarding({ table: options.issuances, orders, clock })
@@ -101,6 +111,7 @@ export function createPublisher(options: {
       return jobs.finish(issueJob(orderId))
     }
     const published = (await publications.find(id)) ?? (await publishFirst(id, order, signal))
+    await byId?.note(published.row.pem, id)
     // First the renewals, then the order: whatever happens in between, no valid order is left without them.
     const nextMs = advice.nextStepMs(published)
     if (nextMs !== undefined) await jobs.put(renewJob(id), nextMs)
@@ -186,9 +197,13 @@ export function createPublisher(options: {
       },
       signal,
     )
-    const renewed = await publications.replace(seen, { ...kept, edition, ...asPublished(issued, clock.nowMs()) })
-    if (renewed)
+    const next = asPublished(issued, clock.nowMs())
+    await byId?.note(next.pem, id)
+    const renewed = await publications.replace(seen, { ...kept, edition, ...next })
+    if (renewed) {
+      await byId?.forget(row.pem)
       log.info({ names: row.names, authority: issued.authority, index: issued.index }, 'next certificate published')
+    }
     return renewed
   }
 

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { askOperation } from '../../src/net/operations.ts'
 import type { NewDevice } from '../../src/operator/delegation/device.ts'
 import { fromPem, parseCertificate } from '../../src/pki/certificate.ts'
-import { type Ran, run } from './support/daemon.ts'
+import { eventually, type Ran, run } from './support/daemon.ts'
 import { type OperatorProgram, operatorIn } from './support/hearth.ts'
 import { openScene } from './support/scene.ts'
 
@@ -60,7 +60,7 @@ function succeeded(ran: Ran): void {
 const device = (): Promise<NewDevice> => operator.addDevice()
 
 describe('certbot', () => {
-  it('registers, orders, renews, and deactivates its account', async () => {
+  it('registers, orders, renews, revokes, and deactivates its account', async () => {
     const { name, eab } = await device()
     const folders = ['config', 'work', 'logs'].flatMap((folder) => [`--${folder}-dir`, scene.path('certbot', folder)])
     const certbot = (...args: readonly string[]): Promise<Ran> =>
@@ -84,13 +84,14 @@ describe('certbot', () => {
     succeeded(await certbot('renew', '--force-renewal', '--no-random-sleep-on-renew'))
     expect(await accepted(file, name)).not.toBe(first)
     succeeded(await certbot('update_account', '--email', 'noc@isp.example'))
+    succeeded(await certbot('revoke', '--cert-name', name, '--reason', 'superseded', '--no-delete-after-revoke'))
     succeeded(await certbot('unregister'))
     expect((await certbot('renew', '--force-renewal', '--no-random-sleep-on-renew')).code).not.toBe(0)
   })
 })
 
 describe('lego', () => {
-  it('registers, orders, renews, and gets no other name', async () => {
+  it('registers, orders, renews, revokes, and gets no other name', async () => {
     const { name, eab } = await device()
     const lego = (domain: string, ...args: readonly string[]): Promise<Ran> =>
       run(
@@ -120,8 +121,13 @@ describe('lego', () => {
     succeeded(await lego(name, 'run'))
     const file = scene.path('lego', 'certificates', `${name}.crt`)
     const first = await accepted(file, name)
-    succeeded(await lego(name, 'renew', '--days', '3000'))
+    succeeded(await lego(name, 'renew', '--days', '3000', '--no-random-sleep'))
     expect(await accepted(file, name)).not.toBe(first)
+    succeeded(await lego(name, 'revoke', '--keep'))
+    await eventually(async () => {
+      const again = await lego(name, 'revoke', '--keep')
+      expect(again.stdout + again.stderr).toContain('alreadyRevoked')
+    })
     const foreign = await lego('other.cpe.test', 'run')
     expect(foreign.code).not.toBe(0)
     expect(foreign.stdout + foreign.stderr).toContain('rejectedIdentifier')

@@ -21,6 +21,8 @@ export function endedRows(options: {
   readonly issuances: Table<IssuanceRow>
   /** Id of an order's publication, and of its issuance. */
   readonly publicationId: (orderId: string) => string
+  /** What else is kept of a publication. */
+  readonly forget?: (row: PublicationRow) => Promise<void>
 }): { sweep(endedBeforeMs: number): Promise<Sweep> } {
   const { orders, publications, issuances } = options
   const publicationBatches = batchesOf(publications)
@@ -37,7 +39,10 @@ export function endedRows(options: {
       let removed = 0
       const published = await publicationBatches.next()
       for (const seen of published.rows)
-        if (isPublicationOver(seen.row, endedBeforeMs) && (await publications.remove(seen))) removed++
+        if (isPublicationOver(seen.row, endedBeforeMs) && (await publications.remove(seen))) {
+          await options.forget?.(seen.row)
+          removed++
+        }
       const ordered = await orderBatches.next()
       for (const seen of ordered.rows) {
         if (!(await isOrderOver(seen, endedBeforeMs))) continue

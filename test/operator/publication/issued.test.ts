@@ -1,0 +1,91 @@
+import { beforeEach, expect, it } from 'vitest'
+import { type IssuedIndex, type IssuedRow, issuedCertificates } from '../../../src/operator/publication/issued.ts'
+import type { PublicationRow } from '../../../src/operator/publication/rows.ts'
+import { certId, toPem } from '../../../src/pki/certificate.ts'
+import { generateKey, spkiOf } from '../../../src/pki/key.ts'
+import { createRoot, signLeaf } from '../../../src/pki/sign.ts'
+import { memoryTable } from '../../../src/store/memory.ts'
+
+const dates = { notBeforeMs: Date.UTC(2026, 10, 1), notAfterMs: Date.UTC(2026, 11, 1) }
+const keyPem = await generateKey('p256')
+const issuer = { certificate: await createRoot({ commonName: 'a root', keyPem, ...dates }), keyPem }
+const newLeaf = () => signLeaf({ issuer, spki: spkiOf(keyPem), dnsNames: ['a.example'], ...dates })
+const [first, second] = [await newLeaf(), await newLeaf()]
+const terms = {
+  kind: 'single',
+  startMs: dates.notBeforeMs,
+  endMs: dates.notAfterMs,
+  lifetimeS: 86_400,
+  lifetimeAdjustS: 0,
+}
+
+const publications = memoryTable<PublicationRow>()
+let table: ReturnType<typeof memoryTable<IssuedRow>>
+let revoked: string[]
+let index: IssuedIndex
+
+beforeEach(async () => {
+  table = memoryTable<IssuedRow>()
+  revoked = []
+  index = issuedCertificates({
+    table,
+    publications,
+    replacements: memoryTable(),
+    revoke: async (publication) => void revoked.push(publication),
+  })
+  await publish(first, {})
+})
+
+async function publish(leaf: Uint8Array, more: Partial<PublicationRow>): Promise<void> {
+  const row = {
+    account: 'acc',
+    names: ['a.example'],
+    csr: '',
+    getAllowed: false,
+    terms,
+    index: 0,
+    pem: toPem([leaf]),
+    ...dates,
+    ...more,
+  } as PublicationRow
+  const seen = await publications.find('p1')
+  await (seen ? publications.replace(seen, row) : publications.insert('p1', row))
+}
+
+it('finds what was published, and whose it is', async () => {
+  const renewal = { startMs: 1, endMs: 2, askAgainMs: 3 }
+  await publish(first, { renewal })
+  await index.note(toPem([first]), 'p1')
+  await index.note(toPem([first]), 'p1')
+  expect(await index.find(certId(first))).toEqual({
+    account: 'acc',
+    leaf: Buffer.from(first),
+    star: false,
+    revoked: false,
+    renewal,
+  })
+  expect(await index.find(certId(second))).toBeUndefined()
+})
+
+it('knows the next one only once it is published, and forgets the last', async () => {
+  await index.note(toPem([first]), 'p1')
+  await index.note(toPem([second]), 'p1')
+  expect(await index.find(certId(second))).toBeUndefined()
+  await publish(second, {})
+  await index.forget(toPem([first]))
+  expect(await index.find(certId(second))).toMatchObject({ account: 'acc' })
+  expect(await table.list({ limit: 10 })).toHaveLength(1)
+})
+
+it('says what renews by itself and what is revoked', async () => {
+  await index.note(toPem([first]), 'p1')
+  await publish(first, { terms: { ...terms, kind: 'star' }, canceled: true })
+  expect(await index.find(certId(first))).toMatchObject({ star: true, revoked: true })
+})
+
+it('has the publication revoked', async () => {
+  await index.note(toPem([first]), 'p1')
+  await index.revoke(certId(first), 1)
+  await index.revoke(certId(second), 1)
+  expect(revoked).toEqual(['p1'])
+})

@@ -1,6 +1,7 @@
 import type { AcmeTransport } from '../../acme/client/exchange.ts'
 import { type AcmeClient, openAcme } from '../../acme/client/plumbing.ts'
 import { AcmeProblem } from '../../acme/problem.ts'
+import { Fault } from '../../core/fault.ts'
 import { checkedKey, generateKey } from '../../pki/key.ts'
 import type { Keep } from '../../store/kept.ts'
 
@@ -25,18 +26,24 @@ export function acmeAccount({ id, directoryUrl, externalAccount, keep, transport
   let url: string | undefined
 
   const withClient = async <T>(work: (client: AcmeClient) => Promise<T>): Promise<T> => {
+    const known = url
     const client = await openAcme({
       directoryUrl,
       accountKeyPem: await keep(`authority-${id}.key`, checkedKey, () => generateKey('p256')),
-      ...(url === undefined ? {} : { accountUrl: url }),
+      ...(known === undefined ? {} : { accountUrl: known }),
       ...(externalAccount ? { externalAccount } : {}),
       transport,
       userAgent: 'hearth-operator',
     })
     try {
       return await work(client)
+    } catch (error) {
+      if (known === undefined || !isUnknownAccount(error)) throw error
+      // It was restored from a backup, or is a test CA that started anew. All work begins with the account.
+      url = undefined
+      return await withClient(work)
     } finally {
-      url = client.accountUrl
+      url ??= client.accountUrl
     }
   }
   return {
@@ -50,4 +57,9 @@ export function acmeAccount({ id, directoryUrl, externalAccount, keep, transport
       }
     },
   }
+}
+
+function isUnknownAccount(error: unknown): boolean {
+  const problem = error instanceof Fault ? error.cause : error
+  return problem instanceof AcmeProblem && problem.type === 'accountDoesNotExist'
 }

@@ -167,3 +167,13 @@ it('the account is known by its URL once it is open', async () => {
   const { url } = await account.with((client) => client.newAccount({}, signal))
   expect(await account.url(signal)).toBe(url)
 })
+
+it('an account that the authority has forgotten is opened anew', async () => {
+  const { url } = await account.with((client) => client.newAccount({}, signal))
+  for (const table of [world.accounts, world.accountKeys])
+    for (const seen of await table.list({ limit: 5 })) await table.remove(seen as never)
+  for (const customer of world.customers.values()) delete customer.boundTo
+  const ca = starAuthority({ id: 'next', account, dns, clock: world.clock, log: silentLog })
+  await expect(forward(ca)).rejects.toMatchObject({ code: 'ACME_REFUSED' }) // it sells no plain orders
+  expect(await account.url(signal)).not.toBe(url)
+})

@@ -24,12 +24,19 @@ export interface AcmeAccount {
 
 export function acmeAccount({ id, directoryUrl, externalAccount, keep, transport }: AcmeAccountOptions): AcmeAccount {
   let url: string | undefined
+  /** One for all work: who asked for it twice at first use could get two, and the account belongs to one of them. */
+  let key: Promise<string> | undefined
+  const accountKey = (): Promise<string> => {
+    key ??= keep(`authority-${id}.key`, checkedKey, () => generateKey('p256'))
+    key.catch(() => (key = undefined))
+    return key
+  }
 
   const withClient = async <T>(work: (client: AcmeClient) => Promise<T>): Promise<T> => {
     const known = url
     const client = await openAcme({
       directoryUrl,
-      accountKeyPem: await keep(`authority-${id}.key`, checkedKey, () => generateKey('p256')),
+      accountKeyPem: await accountKey(),
       ...(known === undefined ? {} : { accountUrl: known }),
       ...(externalAccount ? { externalAccount } : {}),
       transport,

@@ -22,11 +22,13 @@ let work: (orderId: string) => Promise<unknown>
 let altered: (path: string, json: any) => object | undefined
 let placed: (string | undefined)[]
 let newOrders: any[]
+let keysMade: number
 
 /** Our own ACME server, which does STAR and delegation itself, stands for the CA and for the next delegation server. */
 function start(overrides: Partial<AcmeServerOptions> = {}): void {
   placed = []
   newOrders = []
+  keysMade = 0
   altered = () => undefined
   work = (id) => completeOrder(world.orders, id, 'c1')
   world = createWorld({
@@ -45,12 +47,15 @@ function start(overrides: Partial<AcmeServerOptions> = {}): void {
     const instead = isJson ? altered(path, JSON.parse(Buffer.from(response.body).toString())) : undefined
     return instead ? { ...response, body: Buffer.from(JSON.stringify(instead)) } : response
   }
-  let keyPem: Promise<string> | undefined
   account = acmeAccount({
     id: 'next',
     directoryUrl: `${BASE}/directory`,
     externalAccount: { kid, hmacKey: key.toString('base64url') },
-    keep: async (_name, read) => read(await (keyPem ??= generateKey('p256'))),
+    // A file does no better for two who come at the same time.
+    keep: async (_name, read) => {
+      keysMade++
+      return read(await generateKey('p256'))
+    },
     transport,
   })
 }
@@ -166,6 +171,12 @@ it('the account is known by its URL once it is open', async () => {
   expect(await account.url(signal)).toBeUndefined()
   const { url } = await account.with((client) => client.newAccount({}, signal))
   expect(await account.url(signal)).toBe(url)
+})
+
+it('work that begins at the same time shares one key and one account', async () => {
+  const urls = [1, 2, 3].map(() => account.with(async (client) => (await client.newAccount({}, signal)).url))
+  expect(new Set(await Promise.all(urls)).size).toBe(1)
+  expect(keysMade).toBe(1)
 })
 
 it('an account that the authority has forgotten is opened anew', async () => {

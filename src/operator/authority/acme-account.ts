@@ -24,7 +24,7 @@ export interface AcmeAccount {
 
 export function acmeAccount({ id, directoryUrl, externalAccount, keep, transport }: AcmeAccountOptions): AcmeAccount {
   let url: string | undefined
-  /** One for all work: who asked for it twice at first use could get two, and the account belongs to one of them. */
+  /** Looked up once: every order needs it, and it never changes. */
   let key: Promise<string> | undefined
   const accountKey = (): Promise<string> => {
     key ??= keep(`authority-${id}.key`, checkedKey, () => generateKey('p256'))

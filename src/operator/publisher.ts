@@ -218,13 +218,17 @@ export function createPublisher(options: {
     return owner?.row.status === 'valid' && status !== 'canceled' && status !== 'invalid'
   }
 
+  /** False: whoever issued it takes no revocations. */
+  const revokeAtIssuer = async ({ authority, pem }: PublicationRow, signal: AbortSignal): Promise<boolean> => {
+    const issuer = authority === undefined ? undefined : pool.find(authority)
+    await issuer?.revoke?.(fromPem(pem)[0]!, signal)
+    return issuer?.revoke !== undefined
+  }
+
   /** Tried until the CA has heard of it, or nobody would believe the certificate anyway. */
   const revoke = async (id: string, signal: AbortSignal): Promise<void> => {
     const found = await publications.find(id)
-    const { authority, pem, notAfterMs = 0 } = found?.row ?? {}
-    const issuer = authority === undefined ? undefined : pool.find(authority)
-    if (pem !== undefined && issuer?.revoke && notAfterMs > clock.nowMs())
-      await issuer.revoke(fromPem(pem)[0]!, AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)]))
+    if (found && found.row.notAfterMs > clock.nowMs()) await revokeAtIssuer(found.row, patiently(signal))
     if (found) await rewrite(publications, id, (row) => (row.canceled ? undefined : { ...row, canceled: true }))
     await jobs.finish(revokeJob(id))
   }
@@ -306,16 +310,12 @@ export function createPublisher(options: {
       if (status === 'valid' && star) await cancelOrder(orders, orderId)
       await jobs.finish(renewJob(id))
       const forwardedTo = options.forwardTo?.(order.row)
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)])
+      const patience = patiently(signal)
       if (forwardedTo && (await forwarded.cancel(id, forwardedTo, patience))) return undefined
       await issuance.forget(id)
       if (!published) return undefined
-      const { terms, authority, pem, notAfterMs } = published.row
-      const issuer = authority === undefined ? undefined : pool.find(authority)
-      if (terms.kind === 'single' && issuer?.revoke) {
-        await issuer.revoke(fromPem(pem)[0]!, patience)
-        return undefined
-      }
+      const { terms, notAfterMs } = published.row
+      if (terms.kind === 'single' && (await revokeAtIssuer(published.row, patience))) return undefined
       return notAfterMs > clock.nowMs() ? notAfterMs : undefined
     },
     certificates: {
@@ -342,6 +342,8 @@ export function createPublisher(options: {
   }
 }
 
+const patiently = (signal: AbortSignal): AbortSignal =>
+  AbortSignal.any([signal, AbortSignal.timeout(REVOKE_PATIENCE_MS)])
 const OVERTAKEN_WAIT_MS = 20_000
 const CANCELED_ORDER = {
   type: 'urn:ietf:params:acme:error:unauthorized',

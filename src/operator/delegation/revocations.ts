@@ -74,15 +74,17 @@ export function createRevocations(options: {
     const order = await orders.find(id)
     const untilMs = order && (await usableUntil(order.row))
     const believed = untilMs === undefined ? {} : { usableUntilMs: untilMs }
-    if (untilMs !== undefined && !order!.row.star) await revokeLater?.(order!.row.certificate!)
-    if (!cancelPublication)
-      return untilMs === undefined || order!.row.star ? believed : { ...believed, unfinished: ONLY_RUNNING }
+    const later = async (why: string): Promise<Ending> => {
+      if (untilMs !== undefined && !order!.row.star) await revokeLater?.(order!.row.certificate!)
+      return { ...believed, unfinished: why }
+    }
+    if (!cancelPublication) return untilMs === undefined || order!.row.star ? believed : later(ONLY_RUNNING)
     try {
       const endMs = await cancelPublication(id, reason)
       return endMs === undefined ? {} : { usableUntilMs: endMs }
     } catch (error) {
       // A CA that cannot be reached must not keep the others' renewals going.
-      return { ...believed, unfinished: reasonOf(error) }
+      return later(reasonOf(error))
     }
   }
 

@@ -1,12 +1,12 @@
 // `npm run bench -- dns`: queries answered from the cache, handshakes, and what a server costs before anyone asks.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { rssMb } from './cost.mjs'
 import { isRight, NAMES, newQuery, QUERIES } from './message.mjs'
-import { find, lastLines, outputOf, start, stop } from './processes.mjs'
+import { find, freePorts, lastLines, outputOf, start, stop } from './processes.mjs'
 import { installedServers, KINDS_COUNT, makeCertificate, SMALL_ENVIRONMENT, SMALL_FLAGS } from './servers.mjs'
 
 const SERVER_CORE = 0
@@ -320,12 +320,4 @@ async function pinToLoadCore() {
     () => true,
     () => false,
   )
-}
-
-export async function freePorts(count) {
-  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.once('listening', resolve))))
-  const ports = listeners.map((server) => server.address().port)
-  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.close(resolve))))
-  return ports
 }

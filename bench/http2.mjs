@@ -1,9 +1,8 @@
 // `npm run -s build && node bench/http2.mjs [rounds] [seconds]`: DoH hits on many streams, our HTTP/2 against that of Node.
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { folder, outputOf, start, stop } from './processes.mjs'
+import { folder, freePorts, outputOf, start, stop } from './processes.mjs'
 
 const [rounds = 3, seconds = 2] = process.argv.slice(2).map(Number)
 const SERVER_CORE = 0
@@ -76,12 +75,4 @@ upstreams: [ { url: "udp://127.0.0.1:${upstream}" } ]
     core: SERVER_CORE,
     log: `${http2}.log`,
   })
-}
-
-async function freePorts(count) {
-  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.once('listening', resolve))))
-  const found = listeners.map((server) => server.address().port)
-  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.close(resolve))))
-  return found
 }

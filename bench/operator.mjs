@@ -2,11 +2,10 @@
 // Servers on core 0, load on core 1.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuUs as cpuOf } from './cost.mjs'
-import { find, folder, lastLines, outputOf, start, stop } from './processes.mjs'
+import { find, folder, freePorts, lastLines, outputOf, start, stop } from './processes.mjs'
 import { median, table } from './report.mjs'
 
 const SERVER_CORE = 0
@@ -238,12 +237,4 @@ async function untilOpen(port, child, log) {
     await sleep(POLL_MS)
   }
   throw new Error(`a server did not start: ${lastLines(log)}`)
-}
-
-async function freePorts(count) {
-  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.once('listening', resolve))))
-  const found = listeners.map((server) => server.address().port)
-  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.close(resolve))))
-  return found
 }

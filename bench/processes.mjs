@@ -1,6 +1,7 @@
 // Starts processes on a core, and stops every one of them by its pid, also on Ctrl-C.
 import { spawn } from 'node:child_process'
 import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -86,4 +87,12 @@ export async function outputOf(command, msMax = OUTPUT_MS_MAX) {
   clearTimeout(timer)
   if (code !== 0) throw new Error(texts[1].trim() || `${command[0]} ended with ${code ?? child.signalCode}`)
   return texts[0]
+}
+
+export async function freePorts(count) {
+  const listeners = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.once('listening', resolve))))
+  const ports = listeners.map((server) => server.address().port)
+  await Promise.all(listeners.map((server) => new Promise((resolve) => void server.close(resolve))))
+  return ports
 }

@@ -2,8 +2,8 @@
 // names all the time, so the cache is full and evicting after a while. Prints RSS every minute, and the growth.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuUs, rssMb } from './cost.mjs'
-import { freePorts, startResponder, startServer } from './dns.mjs'
-import { outputOf, stop } from './processes.mjs'
+import { startResponder, startServer } from './dns.mjs'
+import { freePorts, outputOf, stop } from './processes.mjs'
 import { installedServers, KINDS_COUNT, makeCertificate } from './servers.mjs'
 
 /** Shares of the rate. */

@@ -91,13 +91,17 @@ export async function importAccountKey(jwk: unknown): Promise<AccountKey> {
   const known = importedKeys.get(text)
   if (known) return known
   const imported = await importNewKey(jwk)
+  // Members beside the key are ignored, but they are in the text.
+  if (text.length > KEY_CHARS_MAX) return imported
   if (importedKeys.size >= KEYS_KEPT_MAX) importedKeys.clear()
   importedKeys.set(text, imported)
   return imported
 }
 
-/** Reading a key costs as much as checking a signature, and an account signs ten requests for one order. 2 kB each. */
+/** Reading a key costs as much as checking a signature, and an account signs ten requests for one order. */
 const KEYS_KEPT_MAX = 2_000
+/** Of a JWK with a modulus of 8192 bits there are 1400. */
+const KEY_CHARS_MAX = 2_000
 const importedKeys = new Map<string, AccountKey>()
 
 async function importNewKey(jwk: unknown): Promise<AccountKey> {

@@ -75,7 +75,7 @@ export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<
   return done
 }
 
-/** Pages of the list of orders that are looked through, and orders: ours is among the last of what was under way. */
+/** Of the list of orders, from its front: where an authority lists more, an order whose URL was lost may not be found. */
 const ORDER_PAGES_MAX = 20
 const ORDERS_MAX = 200
 const ALTERNATES_MAX = 5

@@ -11,7 +11,6 @@ export interface RenewalWindow {
   readonly askAgainAfterMs: number
 }
 
-/** An authority may ask for less or more; nobody gains by it (RFC 9773 §4.3.2). */
 const ASK_AGAIN_MS_MIN = 60_000
 const ASK_AGAIN_MS_MAX = 86_400_000
 /** When it does not say. */
@@ -37,9 +36,14 @@ export async function renewalWindow(
     const startMs = isJsonObject(window) ? parseDateMs(window['start']) : undefined
     const endMs = isJsonObject(window) ? parseDateMs(window['end']) : undefined
     if (startMs === undefined || endMs === undefined || endMs <= startMs) return undefined
-    return { startMs, endMs, askAgainAfterMs: Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS_MIN, retryAfterMs)) }
+    return { startMs, endMs, askAgainAfterMs: boundedAskAgainMs(retryAfterMs) }
   } catch (error) {
     if (error instanceof AcmeProblem && error.status < 500) return undefined
     throw error
   }
+}
+
+/** An authority may ask for less or more; nobody gains by it (RFC 9773 §4.3.2). */
+export function boundedAskAgainMs(afterMs: number): number {
+  return Math.min(ASK_AGAIN_MS_MAX, Math.max(ASK_AGAIN_MS_MIN, afterMs))
 }

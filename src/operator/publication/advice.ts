@@ -1,3 +1,4 @@
+import { boundedAskAgainMs } from '../../acme/client/renewal-info.ts'
 import type { Clock } from '../../core/clock.ts'
 import { explain, type Log } from '../../core/log.ts'
 import type { Stored, Table } from '../../core/table.ts'
@@ -6,9 +7,7 @@ import type { AuthorityPool } from '../authority/pool.ts'
 import { momentWithin } from '../schedule/renewal.ts'
 import { type PublicationRow, plannedIssueMs } from './rows.ts'
 
-/** What RFC 9773 §4.3 lets a server ask for, and what to do when it does not answer. */
-const ASK_MS_MIN = 60_000
-const ASK_MS_MAX = 86_400_000
+/** When it does not answer. */
 const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
 /** Renewals that a CA can bring about within one life. */
 const ADVISED_PARTS_MAX = 10
@@ -47,7 +46,7 @@ export function renewalAdvice(options: {
       log.info({ authority: authority.id, ...explain(error) }, 'no renewal information')
     })
     const renewal = answer
-      ? { ...answer, askAgainMs: Math.min(Math.max(answer.askAgainMs, nowMs + ASK_MS_MIN), nowMs + ASK_MS_MAX) }
+      ? { ...answer, askAgainMs: nowMs + boundedAskAgainMs(answer.askAgainMs - nowMs) }
       : { startMs: Infinity, endMs: Infinity, ...row.renewal, askAgainMs: nowMs + ASK_AFTER_FAILURE_MS }
     const isKnown = Number.isFinite(renewal.startMs) && renewal.endMs > renewal.startMs
     const next = isKnown ? renewal : { ...renewal, startMs: NEVER_MS, endMs: NEVER_MS }

@@ -10,9 +10,6 @@ const RAMP_ORDERS_MAX = 512
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
-/** How long the way back takes after an outage at the longest: the last probe that failed, and the ramp. */
-export const RETURN_MS_MAX = PROBE_AFTER_MS_MAX + RAMP_WINDOW_MS * (Math.log2(RAMP_ORDERS_MAX) + 1)
-
 /**
  * Keeps orders away from an authority that is out, and gives it back to them gradually: one that has just come up again
  * must not be met by the whole backlog. Without a clock of its own, so that the service and its simulation behave alike.

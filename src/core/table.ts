@@ -47,3 +47,17 @@ export interface Jobs {
 
 /** More than that is too much, whatever the number. */
 export const BACKLOG_MAX = 10_000
+
+/** All rows where the fields are as `where` says, in order of id, `limit` read at a time. */
+export async function* allRows<T>(
+  table: Pick<Table<T>, 'list'>,
+  { where = {}, limit }: Omit<Page, 'after'>,
+): AsyncGenerator<Stored<T>> {
+  let after: string | undefined
+  for (;;) {
+    const page = await table.list({ where, limit, ...(after === undefined ? {} : { after }) })
+    yield* page
+    if (page.length < limit) return
+    after = page.at(-1)!.id
+  }
+}

@@ -6,7 +6,7 @@ import type { AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { latestDue } from '../acme/star.ts'
 import type { Clock } from '../core/clock.ts'
 import { explain, type Log } from '../core/log.ts'
-import type { Jobs, Stored, Table } from '../core/table.ts'
+import { allRows, type Jobs, type Stored, type Table } from '../core/table.ts'
 import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
 import type { Audit } from './audit/audit.ts'
 import type { ForwardingAuthority } from './authority/authority.ts'
@@ -278,14 +278,7 @@ export function createPublisher(options: {
     removeEnded,
     async resume() {
       await jobs.put(SWEEP, clock.nowMs() + SWEEP_AFTER_START_MS)
-      let after: string | undefined
-      for (;;) {
-        const where = { status: 'processing' }
-        const page = await orders.list({ where, limit: PAGE, ...(after === undefined ? {} : { after }) })
-        for (const { id } of page) await enqueue(id)
-        if (page.length < PAGE) return
-        after = page.at(-1)!.id
-      }
+      for await (const { id } of allRows(orders, { where: { status: 'processing' }, limit: PAGE })) await enqueue(id)
     },
     async work(job, signal) {
       try {

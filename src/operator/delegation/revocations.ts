@@ -2,7 +2,7 @@ import { cancelOrder } from '../../acme/server/order-state.ts'
 import type { OrderRow } from '../../acme/server/rows.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault, reasonOf } from '../../core/fault.ts'
-import type { Stored, Table } from '../../core/table.ts'
+import { allRows, type Stored, type Table } from '../../core/table.ts'
 
 /** RFC 5280 §5.3.1, those that public CAs take. */
 export const REVOCATION_REASONS = { unspecified: 0, keyCompromise: 1, superseded: 4, cessationOfOperation: 5 } as const
@@ -91,17 +91,9 @@ export function createRevocations(options: {
   return {
     async end(accountId, reason) {
       let ending: Ending = {}
-      let after: string | undefined
-      for (;;) {
-        const page = await orders.list({
-          where: { account: accountId },
-          limit: PAGE,
-          ...(after === undefined ? {} : { after }),
-        })
-        for (const { id } of page) ending = together(ending, await endOrder(id, reason))
-        if (page.length < PAGE) return ending
-        after = page.at(-1)!.id
-      }
+      for await (const { id } of allRows(orders, { where: { account: accountId }, limit: PAGE }))
+        ending = together(ending, await endOrder(id, reason))
+      return ending
     },
     async cancel(orderId, reason) {
       const seen = await orders.find(orderId)

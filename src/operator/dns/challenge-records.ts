@@ -1,7 +1,7 @@
 import type { DnsChallenges } from '../../acme/client/certify.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
-import type { Table } from '../../core/table.ts'
+import { allRows, type Table } from '../../core/table.ts'
 
 /** One row for each owner name. */
 export interface ChallengeRow {
@@ -60,14 +60,8 @@ export function challengeRecords(table: Table<ChallengeRow>, clock: Clock): Chal
       return next?.id.startsWith(start) === true
     },
     async sweep() {
-      let after: string | undefined
-      for (;;) {
-        const page = await table.list({ limit: SWEEP_PAGE, ...(after === undefined ? {} : { after }) })
-        for (const seen of page)
-          if (current(seen.row).length < seen.row.values.length) await change(seen.id, (all) => all)
-        after = page.at(-1)?.id
-        if (page.length < SWEEP_PAGE) return
-      }
+      for await (const seen of allRows(table, { limit: SWEEP_PAGE }))
+        if (current(seen.row).length < seen.row.values.length) await change(seen.id, (all) => all)
     },
   }
 }

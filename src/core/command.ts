@@ -32,6 +32,13 @@ export interface CommandOption {
 
 export const EXIT = { OK: 0, FAILED: 1, USAGE: 2, CONFIG: 78 } as const
 
+export const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
+
+/** JSON for programs, with `--json`; text for people. */
+export function show(input: Input, value: unknown, text: string): void {
+  input.print(input.values.json === true ? JSON.stringify(value, null, 2) : text)
+}
+
 /** `--set path.to.key=value`, for verbs that read a settings file. */
 export const SET_OPTION: CommandOption = {
   type: 'string',

@@ -13,7 +13,8 @@ import { loadOperatorConfig, type OperatorConfig } from '../config.ts'
 import { openManagement } from '../management.ts'
 
 export const CONFIG_FILE = 'hearth-operator.yaml'
-export const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
+/** Of a verb that is about one thing. */
+export const ONE_WORD = { min: 1, max: 1 } as const
 /** Of every verb that reads the settings. */
 export const CONFIG_OPTIONS = { config: configOption(CONFIG_FILE), set: SET_OPTION } as const
 export const PAGE_OPTIONS = {

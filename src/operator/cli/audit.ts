@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { type Command, EXIT, type Input } from '../../core/command.ts'
+import { type Command, EXIT, type Input, JSON_OPTION, show } from '../../core/command.ts'
 import { Fault } from '../../core/fault.ts'
 import { unwritable } from '../../store/file.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import { type AuditVerdict, verifyAudit } from '../audit/verify.ts'
-import { type Ask, CONFIG_OPTIONS, JSON_OPTION, textOf, withOperations } from './ask.ts'
+import { type Ask, CONFIG_OPTIONS, textOf, withOperations } from './ask.ts'
 import { columns, minute } from './columns.ts'
 
 interface Entry {
@@ -75,7 +75,7 @@ export const AUDIT_COMMANDS: Readonly<Record<string, Command>> = {
         file === undefined
           ? await withOperations(input, (ask) => verifyAudit(entriesOf(pages(ask, undefined)), { isWhole: true }))
           : await verifyAudit(entriesIn(file), { isWhole: !isPart })
-      input.print(input.values.json === true ? JSON.stringify(verdict, null, 2) : verdictText(verdict, isPart))
+      show(input, verdict, verdictText(verdict, isPart))
       return verdict.broken ? EXIT.FAILED : EXIT.OK
     },
   },

@@ -1,5 +1,5 @@
-import { type Command, EXIT } from '../../core/command.ts'
-import { CONFIG_OPTIONS, JSON_OPTION, withOperations } from './ask.ts'
+import { type Command, EXIT, JSON_OPTION, show } from '../../core/command.ts'
+import { CONFIG_OPTIONS, withOperations } from './ask.ts'
 import { columns } from './columns.ts'
 
 export const AUTHORITY_COMMANDS: Readonly<Record<string, Command>> = {
@@ -13,15 +13,14 @@ export const AUTHORITY_COMMANDS: Readonly<Record<string, Command>> = {
     },
     run: (input) =>
       withOperations(input, async (ask) => {
-        const isJson = input.values.json === true
         if (input.values.caa === true) {
           const records = await ask('authority-caa', {})
-          input.print(isJson ? JSON.stringify(records, null, 2) : records.join('\n'))
+          show(input, records, records.join('\n'))
           return EXIT.OK
         }
         const authorities = await ask('authority-list', {})
         const rows = authorities.map(({ name, kind, directory = '-' }) => [name, kind, directory])
-        input.print(isJson ? JSON.stringify(authorities, null, 2) : columns([['NAME', 'KIND', 'DIRECTORY'], ...rows]))
+        show(input, authorities, columns([['NAME', 'KIND', 'DIRECTORY'], ...rows]))
         return EXIT.OK
       }),
   },
@@ -40,7 +39,7 @@ export const AUTHORITY_COMMANDS: Readonly<Record<string, Command>> = {
           `${test.milliseconds} ms`,
           test.detail,
         ])
-        input.print(input.values.json === true ? JSON.stringify(tests, null, 2) : columns(rows))
+        show(input, tests, columns(rows))
         return tests.every(({ works }) => works) ? EXIT.OK : EXIT.FAILED
       }),
   },

@@ -14,6 +14,11 @@ export function columns(rows: readonly (readonly string[])[]): string {
     .join('\n')
 }
 
+/** The same for one page of a list. `next`: there are more after this one. */
+export function pageOf(rows: readonly (readonly string[])[], next: string | undefined): string {
+  return next === undefined ? columns(rows) : `${columns(rows)}\nthere are more: add --after ${next}`
+}
+
 /** `name   value` lines, without those that have no value. */
 export function facts(pairs: Readonly<Record<string, string | number | undefined>>): string {
   const rows = Object.entries(pairs).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))

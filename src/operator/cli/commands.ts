@@ -1,4 +1,4 @@
-import { type Command, EXIT } from '../../core/command.ts'
+import { type Command, EXIT, JSON_OPTION, show } from '../../core/command.ts'
 import { daemonVerbs } from '../../core/daemon-verbs.ts'
 import { askOperation } from '../../net/operations.ts'
 import type { OperatorStatus } from '../admin/operations.ts'
@@ -6,7 +6,7 @@ import { loadOperatorConfig } from '../config.ts'
 import { recordsToSet } from '../dns/records-to-set.ts'
 import { runOperator } from '../main.ts'
 import { ROLES } from '../roles.ts'
-import { CONFIG_FILE, CONFIG_OPTIONS, configOf, JSON_OPTION, socketOf } from './ask.ts'
+import { CONFIG_FILE, CONFIG_OPTIONS, configOf, socketOf } from './ask.ts'
 import { AUDIT_COMMANDS } from './audit.ts'
 import { AUTHORITY_COMMANDS } from './authority.ts'
 import { DELEGATION_COMMANDS } from './delegation.ts'
@@ -45,7 +45,7 @@ export const OPERATOR_COMMANDS: Readonly<Record<string, Command>> = {
     options: { ...CONFIG_OPTIONS, json: JSON_OPTION },
     async run(input) {
       const status = await askOperation<OperatorStatus>(socketOf(await configOf(input)), 'status')
-      input.print(input.values.json === true ? JSON.stringify(status, null, 2) : statusText(status))
+      show(input, status, statusText(status))
       return EXIT.OK
     },
   },

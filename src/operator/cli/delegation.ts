@@ -1,6 +1,6 @@
-import { type Command, EXIT } from '../../core/command.ts'
-import { CONFIG_OPTIONS, JSON_OPTION, listed, PAGE_OPTIONS, withOperations } from './ask.ts'
-import { columns } from './columns.ts'
+import { type Command, EXIT, JSON_OPTION, show } from '../../core/command.ts'
+import { CONFIG_OPTIONS, listed, ONE_WORD, PAGE_OPTIONS, withOperations } from './ask.ts'
+import { pageOf } from './columns.ts'
 
 export const DELEGATION_COMMANDS: Readonly<Record<string, Command>> = {
   'delegation list': {
@@ -13,12 +13,9 @@ export const DELEGATION_COMMANDS: Readonly<Record<string, Command>> = {
           const { delegations, next: last } = await ask('delegation-list', page)
           return { items: delegations, ...(last === undefined ? {} : { next: last }) }
         })
-        if (input.values.json === true) input.print(JSON.stringify(items, null, 2))
-        else if (items.length === 0) input.print('no router has enrolled yet')
-        else {
-          const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
-          input.print(columns([['NAME', 'ACCOUNT'], ...items.map(({ name, account }) => [name, account])]) + more)
-        }
+        const rows = items.map(({ name, account }) => [name, account])
+        const table = pageOf([['NAME', 'ACCOUNT'], ...rows], next)
+        show(input, items, items.length > 0 ? table : 'no router has enrolled yet')
         return EXIT.OK
       }),
   },
@@ -26,7 +23,7 @@ export const DELEGATION_COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'NAME [--config FILE]',
     summary: 'show the delegation object of a router, with its CSR template',
     options: CONFIG_OPTIONS,
-    words: { min: 1, max: 1 },
+    words: ONE_WORD,
     run: (input) =>
       withOperations(input, async (ask) => {
         // JSON either way: the object is what the router gets.

@@ -1,11 +1,11 @@
-import { type Command, type CommandOption, EXIT } from '../../core/command.ts'
+import { type Command, type CommandOption, EXIT, JSON_OPTION, show } from '../../core/command.ts'
 import { Fault } from '../../core/fault.ts'
 import type { DeviceDetails, DeviceSummary } from '../admin/device-operations.ts'
 import type { OrderSummary } from '../admin/order-operations.ts'
 import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
 import { STANDINGS } from '../delegation/standing.ts'
-import { CONFIG_OPTIONS, choiceOf, JSON_OPTION, listed, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
-import { columns, facts, minute } from './columns.ts'
+import { CONFIG_OPTIONS, choiceOf, listed, ONE_WORD, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
+import { facts, minute, pageOf } from './columns.ts'
 import { DEVICE_ADD, serviceOf } from './device-add.ts'
 import { routerFiles } from './export/format.ts'
 import { HAND_OUT_OPTIONS, handOut } from './hand-out.ts'
@@ -16,7 +16,6 @@ export const REASON_OPTION: CommandOption = {
   value: 'REASON',
   help: `${REVOCATION_REASON_NAMES.join(', ')} (default cessationOfOperation)`,
 }
-const ONE_WORD = { min: 1, max: 1 } as const
 const ORDERS_SHOWN = 20
 
 export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
@@ -40,10 +39,11 @@ export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
           })
           return { items: devices, ...(last === undefined ? {} : { next: last }) }
         })
-        if (input.values.json === true) input.print(JSON.stringify(items, null, 2))
-        else if (items.length > 0) input.print(deviceTable(items, next))
-        else if (state !== undefined) input.print(`no router is ${state}`)
-        else input.print('no router is registered; `hearth-operator device add` registers one')
+        const none =
+          state === undefined
+            ? 'no router is registered; `hearth-operator device add` registers one'
+            : `no router is ${state}`
+        show(input, items, items.length > 0 ? deviceTable(items, next) : none)
         return EXIT.OK
       }),
   },
@@ -56,8 +56,7 @@ export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
       withOperations(input, async (ask) => {
         const device = await ask('device-show', { name: input.words[0]! })
         const { orders } = await ask('order-list', { device: device.name })
-        if (input.values.json === true) input.print(JSON.stringify({ ...device, orders }, null, 2))
-        else input.print(deviceText(device, orders))
+        show(input, { ...device, orders }, deviceText(device, orders))
         return EXIT.OK
       }),
   },
@@ -130,7 +129,7 @@ export const DEVICE_COMMANDS: Readonly<Record<string, Command>> = {
           ended.usableUntil === undefined
             ? 'no certificate of it is valid'
             : `its last certificate may be believed until ${minute(ended.usableUntil)} UTC`
-        input.print(input.values.json === true ? JSON.stringify(ended, null, 2) : `${ended.name} is revoked; ${rest}`)
+        show(input, ended, `${ended.name} is revoked; ${rest}`)
         checkFinished(ended)
         return EXIT.OK
       }),
@@ -156,8 +155,7 @@ function deviceTable(devices: readonly DeviceSummary[], next: string | undefined
     minute(validUntil),
     added.slice(0, 10),
   ])
-  const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
-  return columns([['NAME', 'STATE', 'VALID UNTIL', 'ADDED'], ...rows]) + more
+  return pageOf([['NAME', 'STATE', 'VALID UNTIL', 'ADDED'], ...rows], next)
 }
 
 function deviceText(device: DeviceDetails, orders: readonly OrderSummary[]): string {
@@ -184,6 +182,5 @@ export function orderTable(orders: readonly OrderSummary[], next: string | undef
     minute(validUntil),
     error ?? names.join(' '),
   ])
-  const more = next === undefined ? '' : `\nthere are more: add --after ${next}`
-  return columns([['ORDER', 'STATUS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows]) + more
+  return pageOf([['ORDER', 'STATUS', 'VALID UNTIL', 'NAME OR ERROR'], ...rows], next)
 }

@@ -1,12 +1,10 @@
-import { type Command, EXIT } from '../../core/command.ts'
+import { type Command, EXIT, JSON_OPTION, show } from '../../core/command.ts'
 import { ORDER_STATUSES } from '../admin/order-operations.ts'
 import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
-import { CONFIG_OPTIONS, choiceOf, JSON_OPTION, listed, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
+import { CONFIG_OPTIONS, choiceOf, listed, ONE_WORD, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
 import { facts, minute } from './columns.ts'
 import { orderTable, REASON_OPTION } from './device.ts'
 import { checkFinished } from './unfinished.ts'
-
-const ONE_WORD = { min: 1, max: 1 } as const
 
 export const ORDER_COMMANDS: Readonly<Record<string, Command>> = {
   'order list': {
@@ -31,15 +29,8 @@ export const ORDER_COMMANDS: Readonly<Record<string, Command>> = {
           })
           return { items: orders, ...(last === undefined ? {} : { next: last }) }
         })
-        if (input.values.json === true) input.print(JSON.stringify(items, null, 2))
-        else
-          input.print(
-            items.length > 0
-              ? orderTable(items, next)
-              : (device ?? status) === undefined
-                ? 'there are no orders yet'
-                : 'there is no such order',
-          )
+        const none = (device ?? status) === undefined ? 'there are no orders yet' : 'there is no such order'
+        show(input, items, items.length > 0 ? orderTable(items, next) : none)
         return EXIT.OK
       }),
   },
@@ -63,7 +54,7 @@ export const ORDER_COMMANDS: Readonly<Record<string, Command>> = {
           'valid until': validUntil && minute(validUntil),
           error: order.error,
         })
-        input.print(input.values.json === true ? JSON.stringify(order, null, 2) : text)
+        show(input, order, text)
         return EXIT.OK
       }),
   },
@@ -81,7 +72,7 @@ export const ORDER_COMMANDS: Readonly<Record<string, Command>> = {
             ? ''
             : `; its last certificate is valid until ${minute(ended.usableUntil)} UTC`
         const text = `order ${ended.id} is ${ended.status}${rest}`
-        input.print(input.values.json === true ? JSON.stringify(ended, null, 2) : text)
+        show(input, ended, text)
         checkFinished(ended)
         return EXIT.OK
       }),

@@ -1,4 +1,12 @@
-import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
+import {
+  type Command,
+  type CommandOption,
+  configArguments,
+  EXIT,
+  type Input,
+  SET_OPTION,
+  show,
+} from '../../core/command.ts'
 import { configOption } from '../../core/daemon-verbs.ts'
 import { Fault } from '../../core/fault.ts'
 import { Refusal, readDuration } from '../../core/units.ts'
@@ -42,7 +50,7 @@ export const PLAN_COMMAND: Command = {
     const outagesMs = outages.map((text) => duration('outage', text, 0, LIFETIME_MS_MAX))
     const fleet = await fleetOf(input)
     const result = forecast(fleet, { days, outagesMs })
-    input.print(input.values.json === true ? JSON.stringify(result, null, 2) : forecastTable(fleet, days, result))
+    show(input, result, forecastTable(fleet, days, result))
     return EXIT.OK
   },
 }

@@ -1,6 +1,6 @@
-import { type Command, EXIT } from '../../core/command.ts'
+import { type Command, EXIT, JSON_OPTION, show } from '../../core/command.ts'
 import { Fault } from '../../core/fault.ts'
-import { CONFIG_OPTIONS, choiceOf, JSON_OPTION, listed, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
+import { CONFIG_OPTIONS, choiceOf, listed, ONE_WORD, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
 import { columns, minute } from './columns.ts'
 
 const DAYS = /^([1-9]\d{0,3})d$/
@@ -16,7 +16,7 @@ export const TOKEN_COMMANDS: Readonly<Record<string, Command>> = {
       expires: { type: 'string', value: 'WHEN', help: 'such as 90d, or 2027-01-10T00:00:00Z; never unless given' },
       json: JSON_OPTION,
     },
-    words: { min: 1, max: 1 },
+    words: ONE_WORD,
     async run(input) {
       const role = choiceOf(input, 'role', ['read', 'operate'])
       if (role === undefined) throw new Fault('USAGE', '--role is missing: read or operate')
@@ -24,7 +24,7 @@ export const TOKEN_COMMANDS: Readonly<Record<string, Command>> = {
       const question = { name: input.words[0]!, role, ...(expires === undefined ? {} : { expires }) }
       return withOperations(input, async (ask) => {
         const made = await ask('token-add', question)
-        input.print(input.values.json === true ? JSON.stringify(made, null, 2) : made.token)
+        show(input, made, made.token)
         return EXIT.OK
       })
     },
@@ -40,9 +40,8 @@ export const TOKEN_COMMANDS: Readonly<Record<string, Command>> = {
           return { items: tokens, ...(next === undefined ? {} : { next }) }
         })
         const rows = items.map(({ name, role, added, expires }) => [name, role, minute(added), minute(expires)])
-        if (input.values.json === true) input.print(JSON.stringify(items, null, 2))
-        else if (rows.length === 0) input.print('there are no tokens; `hearth-operator token add` makes one')
-        else input.print(columns([['NAME', 'ROLE', 'ADDED', 'EXPIRES'], ...rows]))
+        const table = columns([['NAME', 'ROLE', 'ADDED', 'EXPIRES'], ...rows])
+        show(input, items, rows.length > 0 ? table : 'there are no tokens; `hearth-operator token add` makes one')
         return EXIT.OK
       }),
   },
@@ -50,7 +49,7 @@ export const TOKEN_COMMANDS: Readonly<Record<string, Command>> = {
     usage: 'NAME [--config FILE]',
     summary: 'end a token of the admin API at once',
     options: CONFIG_OPTIONS,
-    words: { min: 1, max: 1 },
+    words: ONE_WORD,
     run: (input) =>
       withOperations(input, async (ask) => {
         const { name } = await ask('token-remove', { name: input.words[0]! })

@@ -1,5 +1,14 @@
 import { join } from 'node:path'
-import { type Command, type CommandOption, configArguments, EXIT, type Input, SET_OPTION } from '../../core/command.ts'
+import {
+  type Command,
+  type CommandOption,
+  configArguments,
+  EXIT,
+  type Input,
+  JSON_OPTION,
+  SET_OPTION,
+  show,
+} from '../../core/command.ts'
 import { configOption, daemonVerbs } from '../../core/daemon-verbs.ts'
 import { askOperation } from '../../net/operations.ts'
 import { loadRouterConfig } from '../config.ts'
@@ -17,7 +26,6 @@ const SOCKET: CommandOption = {
   value: 'PATH',
   help: 'socket of the running router, instead of --config',
 }
-const JSON_OPTION: CommandOption = { type: 'boolean', help: 'print JSON' }
 
 /** The verbs of `hearth`. */
 export const ROUTER_COMMANDS: Readonly<Record<string, Command>> = {
@@ -78,7 +86,7 @@ function asking<T>(
     ...(words ? { words } : {}),
     async run(input) {
       const answer = await askOperation<T>(await socketOf(input), operation, inputOf(input))
-      input.print(input.values.json === true ? JSON.stringify(answer, null, 2) : text(answer))
+      show(input, answer, text(answer))
       return EXIT.OK
     },
   }

@@ -3,7 +3,7 @@ import { Fault } from '../../core/fault.ts'
 import type { Audit } from '../audit/audit.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import { type OperationTable, operation } from './operation.ts'
-import { AFTER, LIMIT, PAGE_MAX } from './properties.ts'
+import { AFTER, LIMIT, nextAfter, PAGE_MAX } from './properties.ts'
 
 export interface AuditPage {
   readonly entries: readonly { readonly id: string; readonly row: AuditEntry }[]
@@ -31,7 +31,7 @@ export function auditOperations(audit: Audit) {
         })
         return {
           entries: page.map(({ id, row }) => ({ id, row })),
-          ...(page.length < limit ? {} : { next: page.at(-1)!.id }),
+          ...nextAfter(page, limit),
         }
       },
     }),

@@ -7,7 +7,7 @@ import type { DeviceRegistry } from '../delegation/devices.ts'
 import { type Ending, REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
 import { type DeviceStanding, STANDINGS, type Standing } from '../delegation/standing.ts'
 import { type OperationTable, operation } from './operation.ts'
-import { AFTER, LIMIT, NAME, NAME_CHARS_MAX, PAGE_MAX } from './properties.ts'
+import { AFTER, LIMIT, NAME, NAME_CHARS_MAX, nextAfter, PAGE_MAX } from './properties.ts'
 
 /** Without the EAB key: it was shown when the device was added. Dates are RFC 3339. */
 export interface DeviceSummary {
@@ -222,7 +222,7 @@ export function deviceOperations(parts: {
         const page = await registry.list({ limit, registration: 'enrolled', ...(after === undefined ? {} : { after }) })
         return {
           delegations: page.map(({ id, row }) => ({ name: id, account: row.account! })),
-          ...(page.length < limit ? {} : { next: page.at(-1)!.id }),
+          ...nextAfter(page, limit),
         }
       },
     }),

@@ -7,7 +7,7 @@ import type { DeviceRegistry } from '../delegation/devices.ts'
 import { type Publications, REVOCATION_REASON_NAMES, type Revocations } from '../delegation/revocations.ts'
 import type { Ended } from './device-operations.ts'
 import { type OperationTable, operation } from './operation.ts'
-import { AFTER, ID, LIMIT, NAME_CHARS_MAX, PAGE_MAX } from './properties.ts'
+import { AFTER, ID, LIMIT, NAME_CHARS_MAX, nextAfter, PAGE_MAX } from './properties.ts'
 
 export const ORDER_STATUSES = [
   'pending',
@@ -90,7 +90,7 @@ export function orderOperations(parts: {
         })
         return {
           orders: await Promise.all(page.map(summaryOf)),
-          ...(page.length < limit ? {} : { next: page.at(-1)!.id }),
+          ...nextAfter(page, limit),
         }
       },
     }),

@@ -1,4 +1,4 @@
-/** Properties that many operations take. */
+/** What many operations take and give. */
 
 /** One call adds and lists at most this many: an answer must fit into memory. */
 export const PAGE_MAX = 1000
@@ -15,3 +15,8 @@ export const NAME = {
 export const ID = { type: 'string', description: 'id of the order', maxLength: ID_CHARS_MAX, required: true } as const
 export const AFTER = { type: 'string', description: 'continue after this one', maxLength: NAME_CHARS_MAX } as const
 export const LIMIT = { type: 'integer', description: 'how many at most', minimum: 1, maximum: PAGE_MAX } as const
+
+/** Where the next page of a list starts, when this one is full. */
+export function nextAfter(page: readonly { readonly id: string }[], limit: number): { readonly next?: string } {
+  return page.length < limit ? {} : { next: page.at(-1)!.id }
+}

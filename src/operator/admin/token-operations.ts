@@ -1,7 +1,7 @@
 import { buildDate, parseDateMs } from '../../acme/resource.ts'
 import { Fault } from '../../core/fault.ts'
 import { type OperationTable, operation, type Role } from './operation.ts'
-import { AFTER, LIMIT, PAGE_MAX } from './properties.ts'
+import { AFTER, LIMIT, nextAfter, PAGE_MAX } from './properties.ts'
 import { type AdminTokens, TOKEN_NAME } from './tokens.ts'
 
 export interface TokenSummary {
@@ -54,7 +54,7 @@ export function tokenOperations(tokens: AdminTokens) {
             added: date(createdMs),
             ...(expiresMs === undefined ? {} : { expires: date(expiresMs) }),
           })),
-          ...(page.length < limit ? {} : { next: page.at(-1)!.id }),
+          ...nextAfter(page, limit),
         }
       },
     }),

@@ -68,10 +68,10 @@ describe('fail-over, over real sockets', () => {
     const hit = await ask(forwarding, 'b.example')
     expect([hit.rcode, hit.from]).toEqual([RCODE.NOERROR, second.url])
     expect(hit.tookMs).toBeGreaterThan(1_900)
-    expect(hit.tookMs).toBeLessThan(2_400)
+    expect(hit.tookMs).toBeLessThan(3_500)
     const next = await ask(forwarding, 'c.example')
     expect(next.from).toBe(second.url)
-    expect(next.tookMs).toBeLessThan(700)
+    expect(next.tookMs).toBeLessThan(1_500)
   })
 
   it('a closed connection costs no time: all questions are answered while the first upstream dies', async () => {
@@ -103,7 +103,7 @@ describe('when the link is gone, over real sockets', () => {
 
     const startMs = performance.now()
     const failed = await Promise.all(Array.from({ length: 100 }, (_, index) => ask(forwarding, `x${index}.example`)))
-    expect(performance.now() - startMs).toBeLessThan(500)
+    expect(performance.now() - startMs).toBeLessThan(2_000)
     expect(new Set(failed.map(({ rcode }) => rcode))).toEqual(new Set([RCODE.SERVFAIL]))
     expect(failed[0]!.extendedErrors?.[0]?.code).toBe(23)
 

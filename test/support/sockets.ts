@@ -18,7 +18,7 @@ import type { TlsMaterial } from '../../src/net/tls.ts'
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0 }
 
 /** Longer than anything on loopback takes, shorter than the patience of the test runner. */
-const PATIENCE_MS = 5_000
+const PATIENCE_MS = 20_000
 
 /** Waits for a promise, with words for what did not happen. */
 export async function within<T>(what: string, promise: Promise<T>, ms = PATIENCE_MS): Promise<T> {

@@ -579,23 +579,24 @@ describe('many', () => {
   })
 
   it.each([
-    ['tcp', tcp, 10_000],
-    ['dot', dot, 1_500],
+    ['tcp', tcp],
+    ['dot', dot],
   ] as const)(
     'connections that send nothing leave nothing behind: %s',
-    async (_, listen, count) => {
+    async (_, listen) => {
       const { endpoint } = await listen(resolverOf(answering))
       const before = openSockets()
-      const visit = async (): Promise<void> => {
+      const heapAfterVisit = async (): Promise<number> => {
         const sockets = await Promise.all(Array.from({ length: 500 }, () => rawSocket(endpoint)))
         for (const socket of sockets) socket.destroy()
         await within('the end of all connections', untilOpen(before))
+        return heapInUse()
       }
-      await visit()
-      const heapBefore = heapInUse()
-      for (let done = 500; done < count; done += 500) await visit()
-      // 500 octets for each of them would be noticed.
-      expect(heapInUse() - heapBefore).toBeLessThan(count * 500)
+      const heaps: number[] = []
+      for (let visit = 0; visit < 5; visit++) heaps.push(await heapAfterVisit())
+      // What connections leave behind grows with every visit; code that is compiled meanwhile, in some of them.
+      const growths = heaps.slice(1).map((heap, visit) => heap - heaps[visit]!)
+      expect(Math.min(...growths)).toBeLessThan(500 * 100)
       const client = await rawSocket(endpoint)
       expect(client.closed).toBe(false)
       client.destroy()

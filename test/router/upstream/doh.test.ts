@@ -285,7 +285,7 @@ describe('silence', () => {
     closeAfterTest(server)
     const startMs = performance.now()
     await expect(ask(upstream, queryWire('a.example'), 100)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
-    expect(performance.now() - startMs).toBeLessThan(1_000)
+    expect(performance.now() - startMs).toBeLessThan(3_000)
   })
 })
 

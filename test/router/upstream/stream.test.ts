@@ -191,7 +191,7 @@ describe('no connection', () => {
     closeAfterTest(server)
     const startMs = performance.now()
     await expect(ask(upstream, queryWire('a.example'), 100)).rejects.toMatchObject({ code: 'UPSTREAM_TIMEOUT' })
-    expect(performance.now() - startMs).toBeLessThan(1_000)
+    expect(performance.now() - startMs).toBeLessThan(3_000)
   })
 })
 

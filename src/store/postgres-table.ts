@@ -1,6 +1,6 @@
 import { deepFreeze } from '../core/freeze.ts'
 import { type Page, REMOVED_AT_ONCE_MAX, type Stored, type Table } from '../core/table.ts'
-import { inBatches } from './batch.ts'
+import { type Asked, inBatches } from './batch.ts'
 import { rowText, storableText } from './row.ts'
 import { type Ask, literal, type Statement } from './statement.ts'
 
@@ -13,15 +13,18 @@ export function tableIn<T>(ask: Ask, kind: string): Table<T> {
   }
   const find = prepared('find', `select id, version, row from ${rows} and id = $1`)
   const findAll = prepared('find all', `select id, version, row from ${rows} and id = any ($1::text[])`)
-  const insert = prepared(
+  const insertAll = prepared(
     'insert',
-    `insert into hearth_row (kind, id, version, row) values (${literal(kind)}, $1, ${NEXT_VERSION}, $2::jsonb)
-     on conflict do nothing returning version`,
+    `insert into hearth_row (kind, id, version, row)
+     select ${literal(kind)}, id, ${NEXT_VERSION}, row from jsonb_to_recordset($1::jsonb) as given (id text, row jsonb)
+     on conflict do nothing returning id, version`,
   )
-  const replace = prepared(
+  const replaceAll = prepared(
     'replace',
-    `update hearth_row set version = ${NEXT_VERSION}, row = $3::jsonb
-     where kind = ${literal(kind)} and id = $1 and version = $2 returning version`,
+    `update hearth_row set version = ${NEXT_VERSION}, row = given.row
+     from jsonb_to_recordset($1::jsonb) as given (id text, version bigint, row jsonb)
+     where hearth_row.kind = ${literal(kind)} and hearth_row.id = given.id and hearth_row.version = given.version
+     returning hearth_row.id, hearth_row.version`,
   )
   const remove = prepared('remove', `delete from ${rows} and id = $1 and version = $2`)
   // Two instances that clean up at once each take their own rows.
@@ -33,24 +36,38 @@ export function tableIn<T>(ask: Ask, kind: string): Table<T> {
 
   // Numbers beyond 2^53 come as text; no version gets there.
   const stored = (id: string, version: string, row: T): Stored<T> => deepFreeze({ id, version: Number(version), row })
-  const written = async (id: string, text: string, statement: Statement): Promise<Stored<T> | undefined> => {
-    const [done] = (await ask<{ version: string }>(statement)).rows
-    return done && stored(id, done.version, JSON.parse(text))
-  }
-  const findOne = inBatches(async (ids) => {
+  const findOne = inBatches<Asked, Stored<T>>(async (batch) => {
+    const ids = [...new Set(batch.map(({ id }) => id))]
     const statement = ids.length === 1 ? find(ids[0]!) : findAll(ids)
     const found = (await ask<{ id: string; version: string; row: T }>(statement)).rows
     return new Map(found.map(({ id, version, row }) => [id, stored(id, version, row)]))
   })
+  /** Versions of the rows that were written, by id. */
+  const writing = (verb: (rows: string) => Statement): ((row: Written) => Promise<string | undefined>) =>
+    inBatches<Written, string>(
+      async (batch) => {
+        // In one order at all instances: they wait for each other's rows seldom in a circle.
+        const inOrder = batch.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(({ text }) => text)
+        const done = (await ask<{ id: string; version: string }>(verb(`[${inOrder.join(',')}]`))).rows
+        return new Map(done.map(({ id, version }) => [id, version]))
+      },
+      { apart: true },
+    )
+  const [insertOne, replaceOne] = [writing(insertAll), writing(replaceAll)]
   return {
-    find: (id) => findOne(storableText(id)),
-    async insert(id, row) {
-      const text = rowText(row)
-      return written(id, text, insert(storableText(id), text))
+    find: (id) => findOne({ id: storableText(id) }),
+    async insert(given, row) {
+      const [id, text] = [storableText(given), rowText(row)]
+      const version = await insertOne({ id, text: `{"id":${JSON.stringify(id)},"row":${text}}` })
+      return version === undefined ? undefined : stored(given, version, JSON.parse(text))
     },
     async replace(seen, next) {
-      const text = rowText(next)
-      return written(seen.id, text, replace(storableText(seen.id), seen.version, text))
+      const [id, text] = [storableText(seen.id), rowText(next)]
+      const version = await replaceOne({
+        id,
+        text: `{"id":${JSON.stringify(id)},"version":${seen.version},"row":${text}}`,
+      })
+      return version === undefined ? undefined : stored(seen.id, version, JSON.parse(text))
     },
     async remove(seen) {
       return (await ask(remove(storableText(seen.id), seen.version))).count === 1
@@ -63,6 +80,11 @@ export function tableIn<T>(ask: Ask, kind: string): Table<T> {
       return found.rows.map(({ id, version, row }) => stored(id, version, row))
     },
   }
+}
+
+/** One element of what the statements call `given`. */
+interface Written extends Asked {
+  readonly text: string
 }
 
 const NEXT_VERSION = "nextval('hearth_version')"

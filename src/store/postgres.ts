@@ -52,11 +52,8 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
   }
   const ask: Ask = <R extends object>({ name, text, values }: Parameters<Ask>[0]) =>
     named(async () => {
-      const { rows, rowCount } = await pool.query<R>({
-        text,
-        values: [...values],
-        ...(name === undefined ? {} : { name }),
-      })
+      const query = { text, values: [...values], ...(name === undefined ? {} : { name }) }
+      const { rows, rowCount } = await untangled(() => pool.query<R>(query))
       return { rows, count: rowCount ?? 0 }
     })
   try {
@@ -75,6 +72,23 @@ export async function openStore(url: string, options: StoreOptions = {}): Promis
     secret: (name) => secretIn(keep, name),
     close: () => connections.close(),
   }
+}
+
+/** Statements that write several rows may wait for each other in a circle; the server then undoes one of them. */
+const DEADLOCKS_MAX = 5
+
+async function untangled<R>(query: () => Promise<R>): Promise<R> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await query()
+    } catch (error) {
+      if (attempt > DEADLOCKS_MAX || !isDeadlock(error)) throw error
+    }
+  }
+}
+
+function isDeadlock(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '40P01'
 }
 
 interface Connections {

@@ -134,6 +134,22 @@ export function tableContract(open: () => Promise<Table<Sample>>): void {
     })
   })
 
+  it('writes many rows at once, each by itself: what is taken or was overtaken stops none of the others', async () => {
+    const table = await filled(['id-7', 'id-30'])
+    const ids = Array.from({ length: 120 }, (_, n) => `id-${n}`)
+    const inserted = await Promise.all(ids.map((id, count) => table.insert(id, { owner: `owner of ${id}`, count })))
+    expect(ids.filter((_, n) => !inserted[n])).toEqual(['id-7', 'id-30'])
+    const seen = await Promise.all(ids.map(async (id) => (await table.find(id))!))
+    await table.replace(seen[3]!, { owner: 'faster', count: 0 })
+    const replaced = await Promise.all(seen.map((each) => table.replace(each, { ...each.row, count: 9 })))
+    expect(ids.filter((_, n) => !replaced[n])).toEqual(['id-3'])
+    const found = await Promise.all(ids.map(async (id) => (await table.find(id))!))
+    expect(found.map(({ id, row }) => [id, row.owner])).toEqual(
+      ids.map((id, n) => [id, n === 3 ? 'faster' : n === 7 ? 'even' : n === 30 ? 'odd' : `owner of ${id}`]),
+    )
+    expect(replaced.filter((each, n) => each && each.version !== found[n]!.version)).toEqual([])
+  })
+
   describe('removeUpTo', () => {
     it('removes the rows up to an id, and no others', async () => {
       const table = await filled(['c', 'a', 'B', 'd', '10', '9'])

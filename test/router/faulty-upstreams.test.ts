@@ -229,14 +229,13 @@ interface Outcome {
 }
 
 /** One router with this upstream; one question to its UDP listener. */
-async function askThrough({ url }: Upstream, directory: string, name: string): Promise<Outcome> {
+async function askThrough({ url }: Upstream, directory: string): Promise<Outcome> {
   const file = await writeRouterSettings(
-    directory,
+    await mkdtemp(join(directory, 'router-')),
     `access: { allow: [127.0.0.0/8] }
-upstreams: [{ url: "${url}"${/^(tls|https):/.test(url) ? ', trust: root.pem' : ''} }]
+upstreams: [{ url: "${url}"${/^(tls|https):/.test(url) ? ', trust: ../root.pem' : ''} }]
 state: .
 `,
-    `${name}.yaml`,
   )
   const config = await loadRouterConfig(file)
   const presence = derivePresence({ name: config.identity.name, ...config.advertise }, [], undefined)
@@ -263,9 +262,9 @@ it('SEC-3, UP-1: every fault of an upstream is the right rcode and extended erro
   const directory = await mkdtemp(join(tmpdir(), 'hearth-faults-'))
   onTestFinished(() => rm(directory, { recursive: true }))
   await writeFile(join(directory, 'root.pem'), authority.rootPem)
-  const judged = Object.entries(FAULTS).map(async ([name, [told, open]], index) => {
+  const judged = Object.entries(FAULTS).map(async ([name, [told, open]]) => {
     const upstream = await open()
-    const { tookMs, ...outcome } = await askThrough(upstream, directory, `router-${index}`)
+    const { tookMs, ...outcome } = await askThrough(upstream, directory)
     const isInTime = tookMs < (told === SILENT ? ANSWER_MS_MAX + SLACK_MS : AT_ONCE_MS + SLACK_MS)
     const leaked = Buffer.concat(upstream.read ?? []).includes('example')
     return [name, told, { ...outcome, isInTime, leaked }] as const

@@ -201,8 +201,6 @@ describe('dehydrated', () => {
         `EAB_KID=${eab.kid}`,
         `EAB_HMAC_KEY=${eab.key}`,
         'CONTACT_EMAIL=noc@isp.example',
-        // Its default of 4096 takes most of a minute to make when the machine is busy.
-        'KEYSIZE=2048',
         '',
       ].join('\n'),
     )

@@ -61,18 +61,60 @@ const OF_OTHERS: Readonly<Record<string, string>> = {
   'RES-1': 'discovery: RESINFO; the forwarder only does not forward it',
 }
 
+/** What a delegation server has to refuse at least, as our crib sheet of ACME words it (RFC 9115, RFC 8739). */
+const REFUSALS: readonly string[] = [
+  'foreign delegation URL (403 unknownDelegation)',
+  'removed delegation after order creation',
+  'missing GET flag',
+  'top-level flag in a STAR order',
+  'extra identifier',
+  'extra SAN',
+  'IP SAN',
+  'extra extension',
+  'challengePassword',
+  'wrong curve',
+  'right curve wrong hash',
+  'RSA 2047/2049/3072 against 2048',
+  'CN not in SAN',
+  'subject field not in template',
+  '`**` field empty',
+  'CSR key = account key',
+  'finalize twice',
+  'finalize by another account',
+  'CA without flag',
+  'CA echoing false',
+  'CA order invalid',
+  'cancel twice',
+  'revoke of a STAR certificate by certificate key',
+  'GET and HEAD of star-certificate before negotiation, after cancel, after end-date',
+  'delegation list with three pages',
+  'cname-map without trailing dot refused at configuration',
+]
+
 const TESTS = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname)
 
 /** `it('...')`, `describe('...')` and their `.each` forms, with the table of the latter. Comments do not count. */
 function namesOfTests(): string {
-  const files = readdirSync(TESTS, { recursive: true, encoding: 'utf8' }).filter(
-    (file) => file.endsWith('.test.ts') && file !== 'requirements.test.ts',
-  )
-  return files
-    .map((file) => readFileSync(join(TESTS, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, ''))
+  return textsOfTests()
     .flatMap((text) => [...text.matchAll(/['"`][^'"`\n]*\b[A-Z]+-\d+(?:, [A-Z]+-\d+)*\b[^\n]*/g)].map(String))
     .join('\n')
 }
+
+/** Without comments. */
+function textsOfTests(): string[] {
+  const files = readdirSync(TESTS, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.test.ts') && file !== 'requirements.test.ts',
+  )
+  return files.map((file) => readFileSync(join(TESTS, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, ''))
+}
+
+describe('every refusal of a delegation server has a test of its name', () => {
+  const texts = textsOfTests().join('\n')
+
+  it.each(REFUSALS)('%s', (refusal) => {
+    expect([`it('${refusal}`, `)('${refusal}`, `\n    '${refusal}`].some((call) => texts.includes(call))).toBe(true)
+  })
+})
 
 describe('every promise has a test', () => {
   const names = namesOfTests()

@@ -11,11 +11,14 @@ export type Signer = { readonly account: Stored<AccountRow> } | { readonly key: 
 const KID_TAKEN: readonly Endpoint['auth'][] = ['kid', 'kid-or-jwk', 'get-or-kid']
 const JWK_TAKEN: readonly Endpoint['auth'][] = ['jwk', 'kid-or-jwk']
 
+/** acme.sh repeats a request on these words and does not look at the type of the problem. */
+const NONCE_REFUSED = 'JWS has an invalid anti-replay nonce'
+
 /** Uses up the nonce, finds the key, checks the signature, and only then says what it thinks of the account. */
 export async function authenticate(envelope: Envelope, { auth }: Endpoint, context: AcmeContext): Promise<Signer> {
   const { jws, nonce, signer } = envelope
   if (nonce === undefined || !(await context.nonces.consume(nonce))) {
-    throw new AcmeProblem('badNonce', 'the nonce is missing, used or too old; repeat with the one of this answer')
+    throw new AcmeProblem('badNonce', `${NONCE_REFUSED}: missing, used or too old; repeat with the one of this answer`)
   }
   if ('jwk' in signer) {
     if (!JWK_TAKEN.includes(auth)) throw new AcmeProblem('malformed', 'sign this request with "kid", the account URL')

@@ -112,6 +112,8 @@ describe('RFC 8555 §6.5 nonces', () => {
     expect((await peer.post(peer.kid!, null, { header })).status).toBe(200)
     const second = await peer.post(peer.kid!, null, { header })
     expect(problemOf(second)).toBe('400 badNonce')
+    // Nothing else tells acme.sh that it may repeat.
+    expect(second.json.detail).toContain('JWS has an invalid anti-replay nonce')
     expect(second.headers['Replay-Nonce']).toMatch(/^[\w-]{22}$/)
   })
 

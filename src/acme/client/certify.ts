@@ -4,8 +4,9 @@ import { explain, type Log } from '../../core/log.ts'
 import { fromPem, parseCertificate } from '../../pki/certificate.ts'
 import { AcmeProblem } from '../problem.ts'
 import { buildDate, type Order } from '../resource.ts'
+import { findLostOrder } from './lost-order.ts'
 import type { AcmeClient, PlacedOrder } from './plumbing.ts'
-import { readAuthorization, readOrderList } from './reading.ts'
+import { readAuthorization } from './reading.ts'
 import { protocol, refusalsAsFaults, refused, refusedOrder } from './refusal.ts'
 import { type Patience, poll, withTimeout } from './wait.ts'
 
@@ -62,7 +63,7 @@ export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<
   const account = await client.account(signal)
   const placed =
     (await orderOfBefore(job, signal)) ??
-    (job.mayHavePlaced ? await orderInList(job, account.orders, signal) : undefined) ??
+    (job.mayHavePlaced ? await findLostOrder(job, account.orders, signal) : undefined) ??
     (await placeOrder(job, signal))
   check?.(placed.order)
   const look = (): Promise<PlacedOrder> => client.order(placed.url, signal)
@@ -75,9 +76,6 @@ export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<
   return done
 }
 
-/** Of the list of orders, from its front: where an authority lists more, an order whose URL was lost may not be found. */
-const ORDER_PAGES_MAX = 20
-const ORDERS_MAX = 200
 const ALTERNATES_MAX = 5
 
 /** Undefined: there was none, or it can no longer be issued. */
@@ -96,35 +94,6 @@ async function orderOfBefore({ client, order }: CertifyJob, signal: AbortSignal)
 function isGone(error: unknown): boolean {
   if (error instanceof AcmeProblem) return error.status === 404 || error.type === 'accountDoesNotExist'
   return error instanceof Fault && error.code === 'ACME_PROTOCOL' && error.facts['status'] === 404
-}
-
-/** One of exactly our names that waits for its CSR: a CSR is sent only when the URL has been written down. */
-async function orderInList(
-  { client, names, placed }: CertifyJob,
-  list: string | undefined,
-  signal: AbortSignal,
-): Promise<PlacedOrder | undefined> {
-  const wanted = [...names].sort().join(' ')
-  let seen = 0
-  let page = list
-  for (let pages = 0; page !== undefined && pages < ORDER_PAGES_MAX; pages++) {
-    const reply = await client.postAsGet(page, signal)
-    for (const url of readOrderList(reply.content)) {
-      if (++seen > ORDERS_MAX) return undefined
-      const found = await client.order(url, signal)
-      const { status, identifiers } = found.order
-      const isOurs =
-        identifiers
-          .map(({ value }) => value)
-          .toSorted()
-          .join(' ') === wanted
-      if (!isOurs || (status !== 'pending' && status !== 'ready')) continue
-      await placed?.(url)
-      return found
-    }
-    page = reply.links('next')[0]
-  }
-  return undefined
 }
 
 async function placeOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedOrder> {

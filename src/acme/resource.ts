@@ -72,6 +72,15 @@ export interface Order {
   readonly profile?: string
 }
 
+/** What newOrder asks for (RFC 8555 §7.4). */
+export type OrderRequest = Pick<Order, 'identifiers'> &
+  Partial<
+    Pick<
+      Order,
+      'notBefore' | 'notAfter' | 'profile' | 'replaces' | 'delegation' | 'auto-renewal' | 'allow-certificate-get'
+    >
+  >
+
 /** RFC 9773 §4.2. */
 export interface RenewalInfo {
   readonly suggestedWindow: { readonly start: string; readonly end: string }

@@ -3,9 +3,10 @@ import { Fault } from '../../core/fault.ts'
 import { explain, type Log } from '../../core/log.ts'
 import { fromPem, parseCertificate } from '../../pki/certificate.ts'
 import { AcmeProblem } from '../problem.ts'
-import { buildDate, type Order } from '../resource.ts'
+import { buildDate, type Order, type OrderRequest } from '../resource.ts'
+import { findLostOrder } from './lost-order.ts'
 import type { AcmeClient, PlacedOrder } from './plumbing.ts'
-import { readAuthorization, readOrderList } from './reading.ts'
+import { readAuthorization } from './reading.ts'
 import { protocol, refusalsAsFaults, refused, refusedOrder } from './refusal.ts'
 import { type Patience, poll, withTimeout } from './wait.ts'
 
@@ -30,12 +31,14 @@ export interface CertifyJob extends Patience {
   readonly preferredChain?: string
   /** URL of an order that an earlier try placed: it is gone on with, as long as it can still be issued. */
   readonly order?: string
-  /** An earlier try began to place an order and may not have lived to learn its URL. */
-  readonly mayHavePlaced?: boolean
+  /** When an earlier try began to place an order; it may not have lived to learn its URL. */
+  readonly placingSinceMs?: number
   /** Called, and waited for, when an order is about to be placed, and with its URL when it has been. */
   readonly placed?: (order?: string) => Promise<void>
+  /** Whether no other try of ours goes on with that order, which the authority lists. Without this there are no others. */
+  readonly isFree?: (order: string) => Promise<boolean>
   /** Members of the order beside its names. */
-  readonly members?: object
+  readonly members?: Omit<OrderRequest, 'identifiers'>
   /** Throws when the order is not the one that was asked for; nothing is shown or sent then. */
   readonly check?: (order: Order) => void
   readonly log?: Log
@@ -54,16 +57,16 @@ export function obtainWithDns01(job: CertifyJob): Promise<string> {
 
 /**
  * The order, from newOrder to valid. A try that ended in the middle is gone on with: by the URL of its order, or by the
- * authority's list of orders (RFC 8555 §7.1.2.1). Some authorities have no such list; there, an order whose URL was lost
- * stays pending and another one is placed. It issues nothing by itself.
+ * authority's list of orders (`lost-order.ts`).
  */
 export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedOrder> {
   const { client, clock, check } = job
   const account = await client.account(signal)
+  const asked = await orderRequest(job, signal)
   const placed =
     (await orderOfBefore(job, signal)) ??
-    (job.mayHavePlaced ? await orderInList(job, account.orders, signal) : undefined) ??
-    (await placeOrder(job, signal))
+    (await lostOrder(job, { list: account.orders, asked, signal })) ??
+    (await placeOrder(job, asked, signal))
   check?.(placed.order)
   const look = (): Promise<PlacedOrder> => client.order(placed.url, signal)
   if (placed.order.status === 'pending') await authorize({ ...job, signal }, placed.order)
@@ -75,9 +78,6 @@ export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<
   return done
 }
 
-/** Of the list of orders, from its front: where an authority lists more, an order whose URL was lost may not be found. */
-const ORDER_PAGES_MAX = 20
-const ORDERS_MAX = 200
 const ALTERNATES_MAX = 5
 
 /** Undefined: there was none, or it can no longer be issued. */
@@ -98,60 +98,47 @@ function isGone(error: unknown): boolean {
   return error instanceof Fault && error.code === 'ACME_PROTOCOL' && error.facts['status'] === 404
 }
 
-/** One of exactly our names that waits for its CSR: a CSR is sent only when the URL has been written down. */
-async function orderInList(
-  { client, names, placed }: CertifyJob,
-  list: string | undefined,
-  signal: AbortSignal,
+async function lostOrder(
+  { client, placingSinceMs, isFree, placed, clock, log }: CertifyJob,
+  where: { readonly list: string | undefined; readonly asked: OrderRequest; readonly signal: AbortSignal },
 ): Promise<PlacedOrder | undefined> {
-  const wanted = [...names].sort().join(' ')
-  let seen = 0
-  let page = list
-  for (let pages = 0; page !== undefined && pages < ORDER_PAGES_MAX; pages++) {
-    const reply = await client.postAsGet(page, signal)
-    for (const url of readOrderList(reply.content)) {
-      if (++seen > ORDERS_MAX) return undefined
-      const found = await client.order(url, signal)
-      const { status, identifiers } = found.order
-      const isOurs =
-        identifiers
-          .map(({ value }) => value)
-          .toSorted()
-          .join(' ') === wanted
-      if (!isOurs || (status !== 'pending' && status !== 'ready')) continue
-      await placed?.(url)
-      return found
-    }
-    page = reply.links('next')[0]
-  }
-  return undefined
+  if (placingSinceMs === undefined) return undefined
+  return findLostOrder({ ...where, client, placingSinceMs, isFree, placed, clock, log })
 }
 
-async function placeOrder(job: CertifyJob, signal: AbortSignal): Promise<PlacedOrder> {
-  const { client, names, profile, replaces, notAfterMs, placed } = job
-  const payload = {
+async function orderRequest(job: CertifyJob, signal: AbortSignal): Promise<OrderRequest> {
+  const { client, names, profile, replaces, notAfterMs } = job
+  const { renewalInfo } = await client.directory(signal)
+  return {
     ...job.members,
     identifiers: names.map((value) => ({ type: 'dns', value })),
-    ...(profile === undefined ? {} : { profile: await knownProfile(job, profile, signal) }),
+    ...(profile === undefined ? {} : { profile }),
     ...(notAfterMs === undefined ? {} : { notAfter: buildDate(notAfterMs) }),
+    ...(replaces === undefined || renewalInfo === undefined ? {} : { replaces }),
   }
-  const { renewalInfo } = await client.directory(signal)
+}
+
+async function placeOrder(
+  { client, placed }: CertifyJob,
+  asked: OrderRequest,
+  signal: AbortSignal,
+): Promise<PlacedOrder> {
+  if (asked.profile !== undefined) await checkProfile(client, asked.profile, signal)
   await placed?.()
-  const order = await client
-    .createOrder(replaces === undefined || !renewalInfo ? payload : { ...payload, replaces }, signal)
-    .catch((error: unknown) => {
-      // It was renewed already, by a try of ours that was lost (RFC 9773 §5).
-      if (error instanceof AcmeProblem && error.type === 'alreadyReplaced') return client.createOrder(payload, signal)
-      throw error
-    })
+  const order = await client.createOrder(asked, signal).catch((error: unknown) => {
+    if (!(error instanceof AcmeProblem) || error.type !== 'alreadyReplaced') throw error
+    // It was renewed already, by a try of ours that was lost (RFC 9773 §5).
+    const { replaces: _replaces, ...others } = asked
+    return client.createOrder(others, signal)
+  })
   await placed?.(order.url)
   return order
 }
 
-async function knownProfile({ client }: CertifyJob, profile: string, signal: AbortSignal): Promise<string> {
+async function checkProfile(client: AcmeClient, profile: string, signal: AbortSignal): Promise<void> {
   const { meta } = await client.directory(signal)
   const known = meta?.profiles ?? []
-  if (known.includes(profile)) return profile
+  if (known.includes(profile)) return
   const offer = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`
   throw new Fault('ACME_REFUSED', `the authority has no certificate profile ${profile}; ${offer}`)
 }

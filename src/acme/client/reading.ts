@@ -53,6 +53,10 @@ export function readOrder(content: unknown): Order {
     authorizations: listOf(order, 'authorizations').map(urlOf),
     finalize: urlAt(order, 'finalize'),
     ...optional(order, 'expires', textOf),
+    ...optional(order, 'notAfter', textOf),
+    ...optional(order, 'profile', textOf),
+    ...optional(order, 'replaces', textOf),
+    ...optional(order, 'delegation', textOf),
     ...optional(order, 'certificate', urlAt),
     ...optional(order, 'star-certificate', urlAt),
     ...optional(order, 'allow-certificate-get', booleanOf),
@@ -65,8 +69,11 @@ export function readDelegationList(content: unknown): readonly string[] {
   return listOf(objectOf(content, 'the delegation list'), 'delegations').map(urlOf)
 }
 
+/** As long as one response can be. What is no URL in it is passed over: the others are still orders. */
 export function readOrderList(content: unknown): readonly string[] {
-  return listOf(objectOf(content, 'the order list'), 'orders').map(urlOf)
+  const { orders } = objectOf(content, 'the order list')
+  if (!Array.isArray(orders)) return wrong('"orders" is not a list')
+  return orders.filter((url) => typeof url === 'string' && URL.canParse(url))
 }
 
 export function readDelegation(content: unknown): Delegation {

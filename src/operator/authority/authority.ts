@@ -27,6 +27,11 @@ export interface Attempt {
   readonly placingSinceMs?: number
   /** Written down when it resolves. Without a URL: an order is about to be placed. */
   placed(order?: string): Promise<void>
+  /**
+   * Whether an order that the authority lists may be gone on with: no other try for these names has written it down, nor may
+   * be just about to, which throws. Without this there are no others.
+   */
+  isFree?(order: string): Promise<boolean>
 }
 
 /** One CA behind us, whatever its kind (design §3.7). */

@@ -59,8 +59,9 @@ function forwardingAuthority(
         if (!echoesGet(order, autoRenewal !== undefined)) throw withoutGet()
       },
       ...(attempt.order === undefined ? {} : { order: attempt.order }),
-      mayHavePlaced: attempt.placingSinceMs !== undefined,
+      ...(attempt.placingSinceMs === undefined ? {} : { placingSinceMs: attempt.placingSinceMs }),
       placed: (order) => attempt.placed(order),
+      isFree: async (order) => (await attempt.isFree?.(order)) ?? true,
       clock,
       signal,
       timeoutMs: ISSUE_MS_MAX,

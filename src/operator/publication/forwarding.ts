@@ -6,7 +6,7 @@ import { Fault } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
 import type { ForwardingAuthority } from '../authority/authority.ts'
 import { attemptOver, Overtaken, writeDown } from './attempt.ts'
-import type { IssuanceRow } from './rows.ts'
+import { type IssuanceRow, namesOfRow } from './rows.ts'
 
 /**
  * Orders that are passed on as they are, to a CA that does STAR or to the next delegation server (RFC 9115 §2.3, §2.4):
@@ -25,14 +25,15 @@ export function forwarding(options: {
   const { table, orders, clock } = options
   return {
     async forward(id, order, to, signal) {
-      const fresh: IssuanceRow = { edition: 1, failures: 0, passedOver: [] }
+      const names = namesOfRow(order.row.identifiers)
+      const fresh: IssuanceRow = { edition: 1, failures: 0, passedOver: [], names }
       const found = (await table.find(id)) ?? (await table.insert(id, fresh))
       if (!found) throw new Overtaken()
       const { attempt = { authority: to.id, taken: 0 } } = found.row
       const seen = await writeDown(table, found, { ...found.row, attempt: { ...attempt, taken: attempt.taken + 1 } })
-      const { identifiers: names, csr, autoRenewal } = order.row
+      const { identifiers, csr, autoRenewal } = order.row
       const handle = attemptOver(table, seen, clock, signal)
-      const passedOn = { names, csr: fromBase64url(csr!)!, ...(autoRenewal ? { autoRenewal } : {}) }
+      const passedOn = { names: identifiers, csr: fromBase64url(csr!)!, ...(autoRenewal ? { autoRenewal } : {}) }
       try {
         const { orderUrl, certificateUrl } = await to.forward(passedOn, handle.attempt)
         const latest = handle.latest()

@@ -7,7 +7,7 @@ import { type CertificateWish, ISSUE_MS_MAX } from '../authority/authority.ts'
 import type { AuthorityPool } from '../authority/pool.ts'
 import { attemptOver, Overtaken, writeDown } from './attempt.ts'
 import { checkIssued } from './fit.ts'
-import { type IssuanceAttempt, type IssuanceRow, type PublicationTerms, planOf } from './rows.ts'
+import { type IssuanceAttempt, type IssuanceRow, namesOfRow, type PublicationTerms, planOf } from './rows.ts'
 
 /** The certificate that is wanted next at one URL. */
 export interface Wanted {
@@ -66,16 +66,15 @@ export function issuances(options: {
 
   const write = (seen: Stored<IssuanceRow>, next: IssuanceRow): Promise<Stored<IssuanceRow>> =>
     writeDown(table, seen, next)
-  const begin = async ({ publication, edition }: Wanted): Promise<Stored<IssuanceRow>> => {
-    const fresh: IssuanceRow = { edition, failures: 0, passedOver: [] }
+  const begin = async ({ publication, edition, names }: Wanted): Promise<Stored<IssuanceRow>> => {
+    const fresh: IssuanceRow = { edition, failures: 0, passedOver: [], names: namesOfRow(names) }
     const seen = (await table.find(publication)) ?? (await table.insert(publication, fresh))
     if (!seen) throw new Overtaken()
     // Left by an edition that has been published since.
     return seen.row.edition === edition ? seen : write(seen, fresh)
   }
-  const withoutAttempt = ({ edition, failures }: IssuanceRow, passedOver: readonly string[]): IssuanceRow => ({
-    edition,
-    failures,
+  const withoutAttempt = ({ attempt: _attempt, ...kept }: IssuanceRow, passedOver: readonly string[]): IssuanceRow => ({
+    ...kept,
     passedOver,
   })
 

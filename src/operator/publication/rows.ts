@@ -46,6 +46,8 @@ export interface IssuanceRow {
   readonly failures: number
   /** Authorities that refused, or were out when their turn came. */
   readonly passedOver: readonly string[]
+  /** As `namesOfRow` writes them: by these, tries for the same names find each other. */
+  readonly names?: string
   /** What is under way at one authority. Given up only by writing `passedOver`. */
   readonly attempt?: IssuanceAttempt
 }
@@ -58,6 +60,11 @@ export interface IssuanceAttempt {
   readonly wish?: { readonly terms: PublicationTerms; readonly index: number }
   readonly placingSinceMs?: number
   readonly order?: string
+}
+
+/** One text, whatever their sequence. */
+export function namesOfRow(names: readonly string[]): string {
+  return [...names].sort().join(' ')
 }
 
 export function planOf({ startMs, endMs, lifetimeS, lifetimeAdjustS, fraction }: PublicationTerms): StarPlan {

@@ -6,6 +6,7 @@ import {
   readDelegationList,
   readDirectory,
   readOrder,
+  readOrderList,
 } from '../../../src/acme/client/reading.ts'
 
 const ORDER = {
@@ -19,6 +20,22 @@ const protocolFault = expect.objectContaining({ code: 'ACME_PROTOCOL' })
 describe('JSON of a foreign server', () => {
   it('is taken with members nobody knows, which are left out', () => {
     expect(readOrder({ ...ORDER, keyboard: 'qwerty', certificate: null })).toEqual(ORDER)
+  })
+
+  it('keeps of an order what tells it from another one for the same names', () => {
+    const more = {
+      notAfter: '2026-12-01T00:00:00Z',
+      profile: 'shortlived',
+      replaces: 'aYhb.AIdl',
+      delegation: 'https://ca.example/delegation/1',
+    }
+    expect(readOrder({ ...ORDER, ...more })).toEqual({ ...ORDER, ...more })
+  })
+
+  it('takes a page of orders of any length, without what is no URL in it', () => {
+    const orders = Array.from({ length: 2000 }, (_, index) => `https://ca.example/order/${index}`)
+    expect(readOrderList({ orders: [7, ...orders, 'nowhere', null] })).toEqual(orders)
+    expect(() => readOrderList({ orders: 'none' })).toThrow(protocolFault)
   })
 
   it.each([

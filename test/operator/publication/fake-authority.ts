@@ -37,11 +37,13 @@ export async function fakeCa(id: string, nowMs: () => number): Promise<FakeCa> {
           step(`${id} list orders`)
           // The list of orders of the account (RFC 8555 §7.1.2.1): was it placed before the crash?
           const since = attempt.placingSinceMs
-          const found = [...ca.orders].find(
+          const found = [...ca.orders].filter(
             ([, { names, placedMs }]) => placedMs >= since && names.join() === wish.names.join(),
           )
           step(`${id} listed`)
-          url = found?.[0]
+          for (const [candidate] of found.toReversed()) {
+            if (url === undefined && (await attempt.isFree!(candidate))) url = candidate
+          }
           if (url !== undefined) await attempt.placed(url)
         }
         if (url === undefined) {

@@ -97,6 +97,27 @@ describe('an order that is under way', () => {
     expect((await row()).passedOver).toEqual([])
   })
 
+  it('whose URL was lost is not mistaken for that of another try for the same names', async () => {
+    const issuance = over(limitedPool(clock, [client(primary)], {}))
+    const other: Wanted = { ...wanted, publication: 'another publication' }
+    atStep = (what) => {
+      if (what === 'primary order placed') throw new Error('crash')
+    }
+    await expect(issuance.obtain(wanted, AbortSignal.abort())).rejects.toThrow('crash')
+    atStep = (what) => {
+      if (what === 'primary finalize') primary.failure = unreachable
+    }
+    await expect(issuance.obtain(other, signal)).rejects.toMatchObject({ code: 'AUTHORITY_UNAVAILABLE' })
+    expect((await table.find('another publication'))!.row.attempt?.order).toBe('https://primary.example/order/2')
+    primary.failure = undefined
+    atStep = () => {}
+    clock.step(60_000)
+    await issuance.obtain(wanted, signal)
+    expect((await row()).attempt?.order).toBe('https://primary.example/order/1')
+    await issuance.obtain(other, signal)
+    expect(primary.orders.size).toBe(2)
+  })
+
   it('is not touched any more by a worker that another one has overtaken', async () => {
     const issuance = over(limitedPool(clock, [client(primary)], {}))
     const second: Promise<unknown>[] = []
@@ -143,7 +164,7 @@ describe('a certificate that is not what was asked for', () => {
       code: 'AUTHORITY_UNAVAILABLE',
       message: expect.stringContaining('forger: the certificate is for another key than ours'),
     })
-    expect(await row()).toEqual({ edition: 1, failures: 0, passedOver: [] })
+    expect(await row()).toEqual({ edition: 1, failures: 0, passedOver: [], names: NAME })
   })
 })
 

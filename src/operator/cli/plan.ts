@@ -42,7 +42,7 @@ export const PLAN_COMMAND: Command = {
     set: SET_OPTION,
     authority: repeated(
       'NAME:ORDERS[:CONCURRENT]',
-      'instead of a settings file: an authority, its orders per 3 h and at once, 0 for no limit',
+      'instead of a file: an authority, its orders per 3 h and at once; 0: no limit',
     ),
     issuance: {
       type: 'string',

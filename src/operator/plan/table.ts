@@ -57,12 +57,19 @@ export function forecastTable(fleet: Fleet, days: number, { year, outages, slack
   ].join('\n')
 }
 
-/** What holds the renewals back after an outage, beside the budgets. */
+/** What holds the renewals back after an outage of the first authority, beside what it may be asked for in a longer time. */
 function drainOf(fleet: Fleet): string {
-  const pace = fleet.ordersPerMinute * fleet.instances
-  const workers = (parallelMax(fleet) * MINUTE_MS) / fleet.issuanceMs
-  const drain = `Afterwards the backlog drains at up to ${count(Math.min(pace, workers))} renewals a minute`
-  return pace < workers ? `${drain}, besides those that cannot wait.` : `${drain}: more instances would be faster.`
+  const perMinute = (atOnce: number): number => (atOnce * MINUTE_MS) / fleet.issuanceMs
+  const limits = [
+    { rate: fleet.ordersPerMinute * fleet.instances, why: ', besides those that cannot wait.' },
+    { rate: perMinute(parallelMax(fleet)), why: ': more instances would be faster.' },
+    {
+      rate: perMinute(fleet.authorities[0]!.limits.concurrent ?? Infinity),
+      why: ': the first authority takes no more at once.',
+    },
+  ]
+  const tightest = limits.reduce((least, each) => (each.rate < least.rate ? each : least))
+  return `Afterwards the backlog drains at up to ${count(tightest.rate)} renewals a minute${tightest.why}`
 }
 
 const row = ([name = '', orders = '', budget = '', used = '', max = '', share = '']: readonly string[]): string =>

@@ -130,6 +130,21 @@ describe('the forecast', () => {
     expect(text).toMatch(/^1 h +no +0 +/m)
   })
 
+  it.each([
+    [{}, 'drains at up to 96 renewals a minute: more instances'],
+    [{ instances: 100 }, 'drains at up to 9,600 renewals a minute: more instances'],
+    [{ ordersPerMinute: 10 }, 'drains at up to 10 renewals a minute, besides'],
+    [
+      { authorities: [{ name: 'primary', limits: { concurrent: 4 } }] },
+      'drains at up to 48 renewals a minute: the first authority takes',
+    ],
+  ])('says what holds a backlog back: %j', (differences, words) => {
+    const each = { ...fleet, ...differences }
+    const report = simulate(each, { days: 1 })
+    const text = forecastTable(each, 1, { year: report, outages: [], slackMs: 1 })
+    expect(text.replaceAll('\n', ' ')).toContain(words)
+  })
+
   it('says when one authority alone cannot keep the fleet', () => {
     const poor = { ...fleet, authorities: [{ name: 'primary', limits: { ordersPer3h: 10 } }] }
     const result = forecast(poor, { days: 10, outagesMs: [] })

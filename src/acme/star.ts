@@ -37,7 +37,8 @@ export function starPlan(terms: {
 }
 
 export function window(plan: StarPlan, index: number): Validity {
-  assert(index >= 0 && index < plan.count, `certificate ${index} is not among the ${plan.count} of this plan`)
+  // The text is not even put together where all is well: a simulated year of a fleet comes here a hundred million times.
+  if (index < 0 || index >= plan.count) assert.fail(`certificate ${index} is not among the ${plan.count} of this plan`)
   const renewalMs = plan.startMs + index * plan.lifetimeMs
   return {
     // The first is never dated back before start-date.

@@ -7,7 +7,7 @@ import type { Publisher } from './publisher.ts'
 const LEASE_MS = 20_000
 const EXTEND_EVERY_MS = 5_000
 /** Steps under way at once in one instance: a CA limits concurrent orders long before we do. */
-const PARALLEL_MAX = 8
+export const PARALLEL_MAX = 8
 const IDLE_MS = 1_000
 
 /**

@@ -77,7 +77,7 @@ const FAIL_OVERS_KEPT_MAX = 100
 const REASON_CHARACTERS_MAX = 300
 const MINUTE_MS = 60_000
 /** Longer than any try, so that a reservation never ends under one that lives. */
-const HOLD_MS = ISSUE_MS_MAX + MINUTE_MS
+export const HOLD_MS = ISSUE_MS_MAX + MINUTE_MS
 
 /** The authorities in order of preference: the backups stand in while the primary is out, has no room, or refuses. */
 export function authorityPool(options: {

@@ -1,20 +1,13 @@
-import { latestDue, publishAtMs, type StarPlan, starPlan, window } from '../../acme/star.ts'
+import { latestDue, publishAtMs, window } from '../../acme/star.ts'
+import { HOLD_MS } from '../authority/pool.ts'
 import { Breaker } from '../schedule/breaker.ts'
-import { BudgetCount, type BudgetLimits, type BudgetRequest, type BudgetUse } from '../schedule/budget.ts'
-import { retryAfterMs, spreadFraction, UNPACED, urgencyOf, waitMs } from '../schedule/renewal.ts'
-import { SlidingCount } from '../schedule/sliding-count.ts'
+import { BudgetCount, type BudgetRequest, type BudgetUse, ORDERS_WINDOW_MS } from '../schedule/budget.ts'
+import { retryAfterMs, UNPACED, urgencyOf, waitMs } from '../schedule/renewal.ts'
+import { SLICES, SlidingCount } from '../schedule/sliding-count.ts'
+import { type Fleet, parallelMax, populate, START_MS } from './fleet.ts'
+import { Queue } from './queue.ts'
+import { randomNumbers } from './random.ts'
 import { Wheel } from './wheel.ts'
-
-/** A fleet of routers that all have a certificate, at evenly spread moments of its life. */
-export interface Fleet {
-  readonly devices: number
-  /** Nominal, as routers ask for it. */
-  readonly lifetimeMs: number
-  readonly authorities: readonly { readonly name: string; readonly limits: BudgetLimits }[]
-  readonly spread: number
-  readonly urgentShare: number
-  readonly ordersPerMinute: number
-}
 
 export interface Course {
   readonly days: number
@@ -25,9 +18,10 @@ export interface Course {
 export interface Report {
   readonly orders: number
   readonly meanPerSecond: number
-  /** In the fullest tick. */
+  /** In the fullest minute. */
   readonly peakPerSecond: number
-  readonly tickMs: number
+  /** Issuances under way at once. */
+  readonly underWay: { readonly mean: number; readonly peak: number; readonly max: number }
   readonly authorities: readonly {
     readonly name: string
     readonly orders: number
@@ -42,165 +36,199 @@ export interface Report {
 }
 
 const DAY_MS = 86_400_000
-const TICK_MS_MAX = 60_000
-/** A lifetime has at least this many ticks. */
-const TICKS_OF_LIFE = 2_000
-/** Long enough after 1970 for every window to be empty at first. */
-const START_MS = Date.UTC(2027, 0, 1)
+const MINUTE_MS = 60_000
+/** Renewals become due in whole seconds; what is under way ends at any millisecond. */
+const TICK_MS = 1_000
+/** Within a slice counts only grow, so a look at the end of each finds every peak. */
+const LOOK_EVERY_MS = ORDERS_WINDOW_MS / SLICES
+const DOMAIN = 'fleet.example'
 
 /**
- * The renewals of a whole fleet on a virtual clock, tick by tick, with the very code that runs in the service: STAR dates,
- * spreading, urgency, waiting, budgets and circuit breakers. Issuance itself takes no time here.
+ * The renewals of a whole fleet on a virtual clock, with the very code that runs in the service: STAR dates, spreading,
+ * urgency, waiting, budgets and circuit breakers. Workers take what is due longest first, as the job table gives it out. A
+ * try that meets the outage fails after as long as an issuance takes, and the next authority is asked at once.
  */
-export function simulate(fleet: Fleet, course: Course): Report {
-  const { devices, lifetimeMs } = fleet
-  const tickMs = Math.max(1_000, Math.min(TICK_MS_MAX, Math.floor(lifetimeMs / TICKS_OF_LIFE)))
-  const lastTick = Math.floor((course.days * DAY_MS) / tickMs)
-  const tickAt = (ms: number): number => Math.ceil((ms - START_MS) / tickMs)
-  const random = randomNumbers(1)
+export function simulate(fleet: Fleet, course: Course, population = populate(fleet)): Report {
+  const { devices, lifetimeMs, issuanceMs } = fleet
+  const random = randomNumbers(2)
+  const lastTick = Math.floor((course.days * DAY_MS) / TICK_MS)
+  const tickAt = (ms: number): number => Math.ceil((ms - START_MS) / TICK_MS)
 
-  const plan = startedPlans(fleet, random)
   const notAfterMs = new Float64Array(devices)
   const failures = new Uint8Array(devices)
   const hadExpired = new Uint8Array(devices)
-  const wheel = new Wheel(devices, Math.ceil(lifetimeMs / tickMs) + 2)
+  /** Index of the authority that issued its certificate; and of the one that is being asked. */
+  const issuer = new Uint8Array(devices)
+  const asked = new Uint8Array(devices)
+  const wheel = new Wheel(devices, Math.ceil(lifetimeMs / TICK_MS) + 2)
   for (let device = 0; device < devices; device++) {
-    const index = latestDue(plan.of(device), START_MS)!
-    notAfterMs[device] = window(plan.of(device), index).notAfterMs
-    wheel.add(device, tickAt(publishAtMs(plan.of(device), index + 1)))
+    const plan = population.planOf(device)
+    const index = latestDue(plan, START_MS)!
+    notAfterMs[device] = window(plan, index).notAfterMs
+    wheel.add(device, tickAt(publishAtMs(plan, index + 1)))
   }
 
   const authorities = fleet.authorities.map(({ name, limits }) => ({
     name,
+    limits,
     breaker: new Breaker(START_MS),
     budget: new BudgetCount(limits, fleet.urgentShare),
     orders: 0,
-    peaks: [] as BudgetUse[],
+    underWay: 0,
+    underWayPeak: 0,
+    peaks: [] as readonly BudgetUse[],
   }))
-  const paced = new SlidingCount(60_000)
+  const ordersPerMinute = fleet.ordersPerMinute * fleet.instances
+  const paced = new SlidingCount(MINUTE_MS)
   /** One object, written over for every order. */
-  const request = { domain: 'fleet.example', urgency: 0, counts: true } satisfies BudgetRequest
+  const request: { -readonly [K in keyof BudgetRequest]: BudgetRequest[K] } = {
+    domain: DOMAIN,
+    urgency: 0,
+    counts: true,
+  }
   const downFromMs = START_MS + (course.outage?.fromMs ?? Infinity)
   const downUntilMs = downFromMs + (course.outage?.forMs ?? 0)
 
-  let [orders, tries, peak, ofTick, expired, leastLifeLeftMs] = [0, 0, 0, 0, 0, Infinity]
-  let nowMs = START_MS
-  let tick = 0
+  const due = new Queue(devices)
+  const workers = parallelMax(fleet)
+  /** Whom workers are busy with, and when each began. All take equally long, so the first to begin is the first to end. */
+  const busyWith = new Queue(workers)
+  const busySince = new Queue(workers)
+  let [orders, tries, ofMinute, fullestMinute, busyPeak, expired, leastLifeLeftMs] = [0, 0, 0, 0, 0, 0, Infinity]
 
-  /** As `AuthorityPool.choose` and the publisher do: 0 for issued, or when there is room again, or Infinity for a failure. */
-  const order = (urgency: number): number => {
-    const isPaced = urgency < UNPACED
-    if (isPaced && paced.used(nowMs) >= fleet.ordersPerMinute) return paced.nextFreeMs(nowMs)
-    request.urgency = urgency
+  /** As `AuthorityPool.choose` does. Undefined: reserved at one. Otherwise when there is room again; Infinity: nobody is well. */
+  const choose = (device: number, nowMs: number, isPaced: boolean): number | undefined => {
+    if (isPaced && paced.used(nowMs) >= ordersPerMinute) return paced.nextFreeMs(nowMs)
     let roomAtMs = Infinity
     for (let at = 0; at < authorities.length; at++) {
-      const { breaker, budget } = authorities[at]!
+      const { breaker, budget, limits } = authorities[at]!
       if (!breaker.admits(nowMs)) continue
       breaker.sent(nowMs)
+      request.counts = !(limits.replacesExempt === true && issuer[device] === at)
       const fullUntilMs = budget.fullUntilMs(nowMs, request)
       if (fullUntilMs !== undefined) {
         breaker.notSent()
         roomAtMs = Math.min(roomAtMs, fullUntilMs)
         continue
       }
-      budget.take(nowMs, request)
-      if (at === 0 && nowMs >= downFromMs && nowMs < downUntilMs) {
-        breaker.failed(nowMs, { wide: true })
-        continue
-      }
-      breaker.succeeded(nowMs)
+      if (limits.concurrent === undefined) budget.take(nowMs, request)
+      else budget.take(nowMs, request, String(device), nowMs + HOLD_MS)
       if (isPaced) paced.add(nowMs)
-      authorities[at]!.orders++
-      return 0
+      asked[device] = at
+      return undefined
     }
     return roomAtMs
   }
 
-  const renew = (device: number): void => {
+  /** A worker takes it up, or it is put off. */
+  const begin = (device: number, nowMs: number, isPaced: boolean): void => {
     tries++
     const lifeLeftMs = notAfterMs[device]! - nowMs
-    if (lifeLeftMs < leastLifeLeftMs) leastLifeLeftMs = lifeLeftMs
-    if (lifeLeftMs <= 0 && hadExpired[device] === 0) {
-      hadExpired[device] = 1
-      expired++
-    }
-    const outcome = order(urgencyOf(lifeLeftMs, lifetimeMs))
-    if (outcome === 0) {
-      ofTick++
-      failures[device] = 0
-      const own = plan.of(device)
-      const index = latestDue(own, nowMs)!
-      notAfterMs[device] = window(own, index).notAfterMs
-      return wheel.add(device, Math.max(tick + 1, tickAt(publishAtMs(own, index + 1))))
-    }
-    const leftMs = Math.max(0, lifeLeftMs)
+    request.urgency = urgencyOf(lifeLeftMs, lifetimeMs)
+    const roomAtMs = choose(device, nowMs, isPaced && request.urgency < UNPACED)
+    if (roomAtMs !== undefined) return putOff(device, nowMs, roomAtMs)
+    busyWith.add(device)
+    busySince.add(nowMs)
+    busyPeak = Math.max(busyPeak, busyWith.size)
+    const authority = authorities[asked[device]!]!
+    authority.underWayPeak = Math.max(authority.underWayPeak, ++authority.underWay)
+  }
+
+  const putOff = (device: number, nowMs: number, roomAtMs: number): void => {
+    const leftMs = Math.max(0, notAfterMs[device]! - nowMs)
     let delayMs: number
-    if (outcome === Infinity) {
+    if (roomAtMs === Infinity) {
       failures[device] = Math.min(failures[device]! + 1, 255)
       delayMs = retryAfterMs(failures[device], leftMs, random())
-    } else delayMs = waitMs(outcome - nowMs, leftMs, random())
+    } else delayMs = waitMs(roomAtMs - nowMs, leftMs, random())
     wheel.add(device, Math.max(tick + 1, tickAt(nowMs + delayMs)))
   }
 
-  for (; tick <= lastTick; tick++) {
-    nowMs = START_MS + tick * tickMs
-    ofTick = 0
-    wheel.take(tick, renew)
-    orders += ofTick
-    peak = Math.max(peak, ofTick)
-    if (ofTick === 0) continue
+  const end = (nowMs: number): void => {
+    const device = busyWith.take()
+    const sinceMs = busySince.take()
+    const at = asked[device]!
+    const authority = authorities[at]!
+    authority.underWay--
+    if (authority.limits.concurrent !== undefined) authority.budget.release(String(device))
+    if (at === 0 && nowMs >= downFromMs && sinceMs < downUntilMs) {
+      authority.breaker.failed(nowMs, { wide: true })
+      return begin(device, nowMs, false)
+    }
+    authority.breaker.succeeded(nowMs)
+    authority.orders++
+    ofMinute++
+    orders++
+    failures[device] = 0
+    issuer[device] = at
+    noteLifeLeft(device, nowMs)
+    const plan = population.planOf(device)
+    const index = latestDue(plan, sinceMs)!
+    notAfterMs[device] = window(plan, index).notAfterMs
+    wheel.add(device, Math.max(tick + 1, tickAt(publishAtMs(plan, index + 1))))
+  }
+
+  const noteLifeLeft = (device: number, nowMs: number): void => {
+    const lifeLeftMs = notAfterMs[device]! - nowMs
+    if (lifeLeftMs < leastLifeLeftMs) leastLifeLeftMs = lifeLeftMs
+    if (lifeLeftMs > 0 || hadExpired[device] === 1) return
+    hadExpired[device] = 1
+    expired++
+  }
+
+  /** All that begins and ends from `nowMs` on, before `untilMs`. */
+  const work = (fromMs: number, untilMs: number): void => {
+    let nowMs = fromMs
+    for (;;) {
+      const endsMs = busyWith.size === 0 ? Infinity : busySince.first + issuanceMs
+      // What ends at this very moment makes room first.
+      if (due.size > 0 && busyWith.size < workers && endsMs > nowMs) begin(due.take(), nowMs, true)
+      else if (endsMs < untilMs) {
+        nowMs = Math.max(nowMs, endsMs)
+        end(nowMs)
+      } else return
+    }
+  }
+
+  const look = (nowMs: number): void => {
     for (const authority of authorities) authority.peaks = fullest(authority.peaks, authority.budget.use(nowMs))
   }
+
+  const becomeDue = (device: number): void => due.add(device)
+  let tick = 0
+  for (; tick <= lastTick; tick++) {
+    const nowMs = START_MS + tick * TICK_MS
+    if (nowMs % MINUTE_MS === 0) {
+      fullestMinute = Math.max(fullestMinute, ofMinute)
+      ofMinute = 0
+      if (nowMs % LOOK_EVERY_MS === 0) look(nowMs - 1)
+    }
+    wheel.take(tick, becomeDue)
+    work(nowMs, nowMs + TICK_MS)
+  }
+  const endMs = START_MS + tick * TICK_MS
+  look(endMs)
+  // Those that still wait have no new certificate.
+  for (let device = 0; device < devices; device++) if (notAfterMs[device]! <= endMs) noteLifeLeft(device, endMs)
+
   const seconds = course.days * 86_400
   return {
     orders,
     meanPerSecond: orders / seconds,
-    peakPerSecond: (peak * 1000) / tickMs,
-    tickMs,
-    authorities: authorities.map(({ name, orders: own, peaks }) => ({ name, orders: own, peaks })),
+    peakPerSecond: (Math.max(fullestMinute, ofMinute) * 1000) / MINUTE_MS,
+    underWay: { mean: (orders * issuanceMs) / 1000 / seconds, peak: busyPeak, max: workers },
+    authorities: authorities.map(({ name, orders: own, peaks, underWayPeak }) => ({
+      name,
+      orders: own,
+      // What counts at this moment only is over before anybody looks.
+      peaks: peaks.map((use) => (use.windowMs === undefined ? { ...use, used: underWayPeak } : use)),
+    })),
     expired,
     leastLifeLeftMs,
     tries,
   }
 }
 
-/** The plan of any device, in one object that is written over: fifty million would be garbage. */
-function startedPlans({ devices, lifetimeMs, spread }: Fleet, random: () => number): { of(device: number): StarPlan } {
-  const startMs = new Float64Array(devices)
-  const adjustMs = new Float64Array(devices)
-  const lifetimeS = Math.ceil(lifetimeMs / 1000)
-  const forever = { startMs: START_MS - 3 * lifetimeMs, endMs: START_MS + 100 * 366 * DAY_MS }
-  for (let device = 0; device < devices; device++) {
-    const fraction = spreadFraction(`device ${device}`, spread)
-    adjustMs[device] = starPlan({ ...forever, lifetimeS, lifetimeAdjustS: 0, fraction }).adjustMs
-    // In order of the moments they renew at, so that those due together lie together in memory: four times as fast.
-    startMs[device] = START_MS + ((device + random()) / devices - 2) * lifetimeMs + adjustMs[device]!
-  }
-  const shared: { -readonly [K in keyof StarPlan]: StarPlan[K] } = starPlan({
-    ...forever,
-    lifetimeS,
-    lifetimeAdjustS: 0,
-  })
-  return {
-    of(device) {
-      shared.startMs = startMs[device]!
-      shared.adjustMs = adjustMs[device]!
-      return shared
-    },
-  }
-}
-
 function fullest(peaks: readonly BudgetUse[], now: readonly BudgetUse[]): BudgetUse[] {
   return now.map((use, index) => ({ ...use, used: Math.max(use.used, peaks[index]?.used ?? 0) }))
-}
-
-/** Seeded (mulberry32): the same fleet gives the same report. */
-function randomNumbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

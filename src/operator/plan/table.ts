@@ -1,5 +1,5 @@
+import { type Fleet, parallelMax } from './fleet.ts'
 import type { Forecast } from './forecast.ts'
-import type { Fleet } from './simulation.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -9,9 +9,11 @@ const DAY_MS = 24 * HOUR_MS
 export function forecastTable(fleet: Fleet, days: number, { year, outages, slackMs }: Forecast): string {
   const head = [
     `${count(fleet.devices)} routers, certificates of ${span(fleet.lifetimeMs)}, ${days} days`,
+    `${fleet.instances === 1 ? '1 instance' : `${count(fleet.instances)} instances`}, up to ${count(parallelMax(fleet))} issuances at once, ${span(fleet.issuanceMs)} for each`,
     '',
     `orders          ${count(year.orders)}`,
     `per second      ${year.meanPerSecond.toFixed(2)} on average, ${year.peakPerSecond.toFixed(2)} at the peak`,
+    `under way       ${year.underWay.mean.toFixed(1)} on average, ${count(year.underWay.peak)} at the peak`,
     `expired         ${count(year.expired)} routers`,
     '',
     row(['authority', 'orders', 'budget', 'at most', 'of', '']),
@@ -39,11 +41,10 @@ export function forecastTable(fleet: Fleet, days: number, { year, outages, slack
       peakPerSecond.toFixed(2),
     ]),
   )
-  const { ordersPerMinute } = fleet
   const slack =
     slackMs > 0
       ? `Without any backup, an outage of up to ${span(slackMs)} leaves no router with an expired certificate.`
-      : 'The first authority alone cannot keep this fleet: raise its budget, or make certificates live longer.'
+      : 'The first authority alone cannot keep this fleet: raise its budget, run more instances, or make certificates live longer.'
   return [
     ...head,
     ...authorities,
@@ -52,10 +53,23 @@ export function forecastTable(fleet: Fleet, days: number, { year, outages, slack
     ...fates,
     '',
     ...wrapped(slack),
-    ...wrapped(
-      `Afterwards the backlog drains at up to ${count(ordersPerMinute)} renewals a minute, besides those that cannot wait.`,
-    ),
+    ...wrapped(drainOf(fleet)),
   ].join('\n')
+}
+
+/** What holds the renewals back after an outage of the first authority, beside what it may be asked for in a longer time. */
+function drainOf(fleet: Fleet): string {
+  const perMinute = (atOnce: number): number => (atOnce * MINUTE_MS) / fleet.issuanceMs
+  const limits = [
+    { rate: fleet.ordersPerMinute * fleet.instances, why: ', besides those that cannot wait.' },
+    { rate: perMinute(parallelMax(fleet)), why: ': more instances would be faster.' },
+    {
+      rate: perMinute(fleet.authorities[0]!.limits.concurrent ?? Infinity),
+      why: ': the first authority takes no more at once.',
+    },
+  ]
+  const tightest = limits.reduce((least, each) => (each.rate < least.rate ? each : least))
+  return `Afterwards the backlog drains at up to ${count(tightest.rate)} renewals a minute${tightest.why}`
 }
 
 const row = ([name = '', orders = '', budget = '', used = '', max = '', share = '']: readonly string[]): string =>
@@ -84,7 +98,8 @@ function count(value: number): string {
 function span(ms: number): string {
   if (ms >= 2 * DAY_MS) return `${trimmed(ms / DAY_MS)} d`
   if (ms >= HOUR_MS) return `${trimmed(ms / HOUR_MS)} h`
-  return `${trimmed(ms / MINUTE_MS)} min`
+  if (ms >= MINUTE_MS) return `${trimmed(ms / MINUTE_MS)} min`
+  return ms >= 1000 ? `${trimmed(ms / 1000)} s` : `${ms} ms`
 }
 
 const trimmed = (value: number): string => String(Math.floor(value * 10) / 10)

@@ -1,7 +1,7 @@
 /** Failures in a row that are nobody's but this authority's. */
 const FAILURES_MAX = 3
 const PROBE_AFTER_MS_MIN = 5_000
-const PROBE_AFTER_MS_MAX = 300_000
+export const PROBE_AFTER_MS_MAX = 300_000
 /** A probe that was never heard of again: whoever sent it has died. */
 const PROBE_MS_MAX = 300_000
 /** After an outage: 1, 2, 4 … orders in each of these, until more than that are due. */

@@ -46,6 +46,8 @@ export class BudgetCount {
   readonly #orders: SlidingCount
   readonly #domains: Map<string, SlidingCount>
   readonly #holds: Map<string, number>
+  /** No hold ends before. */
+  #holdsEndMs = 0
 
   /** `urgentShare`: from 0 up to 1, what renewals that can wait leave to the others. */
   constructor(limits: BudgetLimits, urgentShare: number, row: BudgetRow = {}) {
@@ -80,7 +82,10 @@ export class BudgetCount {
 
   /** `holder`: who counts as concurrent until `holdUntilMs`, or until `release`. */
   take(nowMs: number, request: BudgetRequest, holder?: string, holdUntilMs = 0): void {
-    if (holder !== undefined) this.#holds.set(holder, holdUntilMs)
+    if (holder !== undefined) {
+      this.#holds.set(holder, holdUntilMs)
+      this.#holdsEndMs = Math.min(this.#holdsEndMs, holdUntilMs)
+    }
     if (!request.counts) return
     if (this.#limits.ordersPer3h !== undefined) this.#orders.add(nowMs)
     if (this.#limits.perDomainPerWeek !== undefined) this.#domainCount(request.domain, nowMs).add(nowMs)
@@ -134,7 +139,11 @@ export class BudgetCount {
   }
 
   #forgetHolds(nowMs: number): void {
-    for (const [holder, untilMs] of this.#holds) if (untilMs <= nowMs) this.#holds.delete(holder)
+    if (nowMs < this.#holdsEndMs) return
+    this.#holdsEndMs = Infinity
+    for (const [holder, untilMs] of this.#holds)
+      if (untilMs <= nowMs) this.#holds.delete(holder)
+      else this.#holdsEndMs = Math.min(this.#holdsEndMs, untilMs)
   }
 }
 const CONCURRENT_WAIT_MS = 2_000

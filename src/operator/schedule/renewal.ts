@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** When renewals are due, which go first, and when one that failed is tried again. Pure: the simulation runs the same lines. */
 
@@ -27,7 +27,7 @@ export function momentWithin(span: { readonly startMs: number; readonly endMs: n
 
 /** From 0 up to, not including, 1. */
 function evenly(text: string): number {
-  return createHash('sha256').update(text).digest().readUInt32BE() / 2 ** 32
+  return hash('sha256', text, 'buffer').readUInt32BE() / 2 ** 32
 }
 
 /** From this urgency on nobody waits for the pace: half of the time that renewals have has gone by. */

@@ -1,5 +1,5 @@
 /** Slices of one window. More would be more exact, and longer rows. */
-const SLICES = 24
+export const SLICES = 24
 
 /** A count as a row of a table keeps it. */
 export interface CountRow {

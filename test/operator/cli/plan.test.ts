@@ -26,6 +26,14 @@ describe('hearth-operator plan', () => {
     expect(result.outages.length).toBe(2)
   })
 
+  it('takes how long a CA takes, how many orders it bears at once, and how many instances work', async () => {
+    const options = { authority: ['primary:0:4'], issuance: '1m', instances: '2', json: true }
+    const { year } = JSON.parse(await plan({ ...small, ...options }))
+    expect(year.authorities[0].peaks).toMatchObject([{ name: 'concurrent', max: 4 }])
+    expect(year.underWay.max).toBe(16)
+    expect(JSON.parse(await plan({ ...small, ...options, instances: undefined })).year.underWay.max).toBe(8)
+  })
+
   it('takes the authorities and their budgets from the settings file', async () => {
     const config = join(import.meta.dirname, '../support/plan.yaml')
     const result = JSON.parse(await plan({ ...small, config, json: true }))
@@ -38,6 +46,9 @@ describe('hearth-operator plan', () => {
     [{ ...small, lifetime: '7' }, '--lifetime'],
     [{ ...small, lifetime: '1s' }, '--lifetime'],
     [{ ...small, outage: ['1y'] }, '--outage'],
+    [{ ...small, issuance: '5m' }, '--issuance: expected a duration such as 7d, from 10ms to 4m'],
+    [{ ...small, instances: '0' }, '--instances'],
+    [{ ...small, authority: ['primary:1:x'] }, '--authority primary:1:x'],
     [{ ...small, authority: ['primary'] }, '--authority primary'],
     [{ ...small, authority: ['primary:1'], config: 'x.yaml' }, 'not both'],
   ])('refuses %o', async (values, message) => {

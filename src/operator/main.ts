@@ -28,8 +28,9 @@ import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
 import { usedNoncesIn } from './nonce-store.ts'
 import { type IssuedRow, issuedCertificates } from './publication/issued.ts'
+import { revokeLater } from './publication/revocation.ts'
 import type { IssuanceRow, PublicationRow } from './publication/rows.ts'
-import { createPublisher, revokeJob } from './publisher.ts'
+import { createPublisher } from './publisher.ts'
 import { reload } from './reload.ts'
 import { servedBy } from './roles.ts'
 import type { BudgetRow } from './schedule/budget.ts'
@@ -59,7 +60,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const { metrics } = watching
     const orders = measuredOrders(store.table<OrderRow>('order'), metrics)
     const management = openManagement(config, store, clock, {
-      cancelPublication: (orderId) => publisher.cancel(orderId, signal),
+      cancelPublication: (orderId, reason) => publisher.cancel(orderId, reason, signal),
       watchOf: watching.over,
       accountUrl: (authority) => opened.accounts.get(authority)?.url(signal) ?? Promise.resolve(undefined),
     })
@@ -79,7 +80,8 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       table: store.table<IssuedRow>('issued'),
       publications,
       replacements: store.table<ReplacementRow>('replacement'),
-      revoke: (publication) => jobs.put(revokeJob(publication), clock.nowMs()),
+      revoke: revokeLater({ publications, jobs, clock }),
+      audit,
     })
     const publisher = createPublisher({
       accounts,
@@ -130,7 +132,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       },
       certificates: publisher.certificates,
       issued,
-      onCanceled: (orderId) => publisher.cancel(orderId, signal).then(() => undefined),
+      onCanceled: (orderId) => publisher.cancel(orderId, 'cessationOfOperation', signal).then(() => undefined),
       retryAfterS: 1,
       log,
     })

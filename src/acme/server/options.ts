@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import type { Table } from '../../core/table.ts'
 import type { Csr } from '../../pki/csr.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 import type { Delegation } from '../resource.ts'
 import type { Nonces } from './nonces.ts'
 import type { AccountKeyRow, AccountRow, OrderRow, ReplacementRow } from './rows.ts'
@@ -78,8 +79,8 @@ export interface OrderLimits {
 /** What became of the certificates this server gave out, found by the id of RFC 9773 §4.1. */
 export interface IssuedCertificates {
   find(certId: string): Promise<IssuedCertificate | undefined>
-  /** Resolves when it is sure to happen. `reason`: one of RFC 5280 §5.3.1. Revoking what is revoked is fine. */
-  revoke(certId: string, reason: number): Promise<void>
+  /** Resolves when it is sure to happen. Without an account: the key of the certificate asks. Revoking what is revoked is fine. */
+  revoke(certId: string, asked: { readonly reason: RevocationReason; readonly account?: string }): Promise<void>
   readonly replacements: Table<ReplacementRow>
 }
 

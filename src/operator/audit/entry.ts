@@ -11,6 +11,7 @@ export const AUDIT_EVENTS = {
   'order-cancelled': 'the renewals of an order were ended',
   'order-refused': 'a request did not fit the template of its delegation',
   'certificate-published': 'the first certificate of an order was published',
+  'revocation-requested': 'an account, or the key of the certificate, asked for a revocation',
   'certificate-revoked': 'a certificate was revoked at its CA',
   'token-added': 'a token for the admin API was made',
   'token-removed': 'a token for the admin API was ended',

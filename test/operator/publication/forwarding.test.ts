@@ -122,7 +122,7 @@ describe('an order for a CA that does STAR itself (RFC 9115 §2.3.2)', () => {
 
   it('is cancelled at the CA, by the URL it was placed at', async () => {
     await work()
-    await world.publisher.cancel('order-1', signal)
+    await world.publisher.cancel('order-1', 'superseded', signal)
     expect(world.canceled).toEqual(['https://ca.example/order/1'])
     expect((await order()).status).toBe('canceled')
   })

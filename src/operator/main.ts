@@ -14,6 +14,7 @@ import { secretIn } from '../store/secrets.ts'
 import { socketFace } from './admin/operations.ts'
 import { serveAdmin } from './admin/serve.ts'
 import { apiCertificate } from './api-certificate.ts'
+import { acmeRecord } from './audit/acme-record.ts'
 import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
 import type { Authority } from './authority/authority.ts'
@@ -132,6 +133,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       },
       certificates: publisher.certificates,
       issued,
+      onDecision: acmeRecord({ audit, clock }),
       onCanceled: (orderId) => publisher.cancel(orderId, 'cessationOfOperation', signal).then(() => undefined),
       retryAfterS: 1,
       log,

@@ -159,7 +159,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const adminApi = await serveAdmin(config, { management, watching, tls: certificate.tls, clock, log })
     if (adminApi) started.push(() => adminApi.close())
     const servers = [api, adminApi].filter((server) => server !== undefined)
-    context.onReload((load) => void reload(load, { servers, log }))
+    context.onReload((load) => void reload(load, { servers, audit, log }))
 
     void watching.run(signal)
     if (config.roles.includes('worker')) {

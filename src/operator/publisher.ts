@@ -5,6 +5,7 @@ import { rewrite } from '../acme/server/rewrite.ts'
 import type { AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { latestDue } from '../acme/star.ts'
 import type { Clock } from '../core/clock.ts'
+import { reasonOf } from '../core/fault.ts'
 import { explain, type Log } from '../core/log.ts'
 import { allRows, type Jobs, type Stored, type Table } from '../core/table.ts'
 import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
@@ -69,7 +70,7 @@ export function createPublisher(options: {
   readonly issuances: Table<IssuanceRow>
   readonly jobs: Jobs
   readonly pool: AuthorityPool
-  /** Given: first certificates are put on record there, and what is revoked. */
+  /** Given: decisions are put on record there; of certificates the first of each order, and what is revoked. */
   readonly audit?: Pick<Audit, 'record'>
   /** Given, and not undefined for an order: that one goes there as it is, and nothing is published here. */
   readonly forwardTo?: (order: OrderRow) => ForwardingAuthority | undefined
@@ -83,7 +84,8 @@ export function createPublisher(options: {
   readonly log: Log
 }): Publisher {
   const { accounts, orders, publications, jobs, pool, clock, log } = options
-  const issuance = issuances({ table: options.issuances, pool, clock })
+  const { audit } = options
+  const issuance = issuances({ table: options.issuances, pool, audit, clock })
   const { issued: byId } = options
   const ended = endedRows({
     orders,
@@ -94,8 +96,8 @@ export function createPublisher(options: {
   })
   const removeEnded = (olderThanMs: number): Promise<Sweep> => ended.sweep(clock.nowMs() - olderThanMs)
   const advice = renewalAdvice({ publications, pool, clock, log })
-  const revokeCertificate = revokeAtIssuer({ publications, pool, audit: options.audit, clock })
-  const forwarded = forwarding({ table: options.issuances, orders, clock })
+  const revokeCertificate = revokeAtIssuer({ publications, pool, audit, clock })
+  const forwarded = forwarding({ table: options.issuances, orders, audit, clock })
 
   const issueFirst = async (orderId: string, signal: AbortSignal): Promise<void> => {
     const id = publicationId(orderId)
@@ -147,7 +149,7 @@ export function createPublisher(options: {
     )
     const fixed = { account, order: order.id, names, csr, getAllowed: allowCertificateGet }
     const row: PublicationRow = { ...fixed, edition: 1, ...asPublished(issued, clock.nowMs()) }
-    await options.audit?.record({
+    await audit?.record({
       event: 'certificate-published',
       by: 'service',
       account,
@@ -243,6 +245,14 @@ export function createPublisher(options: {
     const count = await issuance.countFailure(id)
     log.warn({ job: job.split('/')[0], attempt: count, ...explain(error) }, 'a certificate could not be published yet')
     if (orderId !== undefined && count >= FIRST_ATTEMPTS_MAX) {
+      const order = await orders.find(orderId)
+      await audit?.record({
+        event: 'order-failed',
+        by: 'service',
+        order: orderId,
+        ...(order ? { account: order.row.account, device: order.row.identifiers[0]! } : {}),
+        reason: reasonOf(error),
+      })
       const detail = 'the certification authorities behind this server did not issue; place a new order later'
       await failOrder(orders, orderId, { type: 'urn:ietf:params:acme:error:serverInternal', detail, status: 500 })
       await issuance.forget(id)

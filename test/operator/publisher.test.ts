@@ -455,6 +455,9 @@ describe('failures', () => {
     expect(order.status).toBe('invalid')
     expect(order.error).toMatchObject({ type: 'urn:ietf:params:acme:error:serverInternal', status: 500 })
     expect(JSON.stringify(order.error)).not.toContain('ca.example')
+    expect(world.events).toMatchObject([
+      { event: 'order-failed', order: 'order-1', device: NAME, reason: expect.stringContaining('is down') },
+    ])
   })
 
   it('of a renewal leave the published certificate in place, and a later try replaces it', async () => {

@@ -8,6 +8,8 @@ export const AUDIT_EVENTS = {
   'device-revoked': 'a router lost its name, its account and its certificates',
   'device-transferred': 'a router was given to a new owner, with a new key',
   'device-removed': 'a revoked router was forgotten',
+  'order-failed': 'an order was given up, because no authority issued',
+  'order-forwarded': 'an order was passed on to a CA that renews by itself, or to the next delegation server',
   'order-cancelled': 'the renewals of an order were ended',
   'account-deactivated': 'a router gave up its account',
   'account-key-changed': 'a router changed the key of its account',
@@ -18,7 +20,9 @@ export const AUDIT_EVENTS = {
   'certificate-revoked': 'a certificate was revoked at its CA',
   'token-added': 'a token for the admin API was made',
   'token-removed': 'a token for the admin API was ended',
-  'authority-switched': 'another authority issues from now on',
+  'authority-switched': 'an authority is passed over from now on, or is not any more',
+  'authority-passed-over': 'an authority refused a certificate, and the next one was asked',
+  'settings-reloaded': 'certificate and log level of the settings file were taken over',
   'log-trimmed': 'entries older than the retention time were removed',
 } as const
 export type AuditEventName = keyof typeof AUDIT_EVENTS

@@ -58,7 +58,7 @@ const EVENTS = {
 } as const satisfies Record<Exclude<AcmeDecision['kind'], 'refused'>, AuditEventName>
 
 /** With the names that were at fault. */
-function reasonIn({ detail, subproblems = [] }: AcmeProblem): string {
+function reasonIn({ detail, subproblems }: AcmeProblem): string {
   const parts = subproblems.map((one) =>
     one.identifier === undefined ? one.detail : `${one.identifier.value}: ${one.detail}`,
   )

@@ -18,7 +18,7 @@ function caa(caaIdentities: readonly string[] | undefined, account?: string): Pr
   return authorityDesk({
     authorities: [authority as AuthorityConfig],
     zone: 'cpe.example',
-    readDirectory: async () => ({ ...URLS, meta: caaIdentities ? { caaIdentities } : {} }) as never,
+    readDirectory: async () => ({ ...URLS, meta: caaIdentities ? { caaIdentities } : {} }),
     accountUrl: async () => account,
     clock: new ManualClock(),
   }).caa()

@@ -14,6 +14,7 @@ import { secretIn } from '../store/secrets.ts'
 import { socketFace } from './admin/operations.ts'
 import { serveAdmin } from './admin/serve.ts'
 import { apiCertificate } from './api-certificate.ts'
+import { acmeRecord } from './audit/acme-record.ts'
 import type { Audit } from './audit/audit.ts'
 import { keepTrimmed } from './audit/retention.ts'
 import type { Authority } from './authority/authority.ts'
@@ -28,8 +29,9 @@ import { keeping } from './keeping.ts'
 import { openManagement } from './management.ts'
 import { usedNoncesIn } from './nonce-store.ts'
 import { type IssuedRow, issuedCertificates } from './publication/issued.ts'
+import { revokeLater } from './publication/revocation.ts'
 import type { IssuanceRow, PublicationRow } from './publication/rows.ts'
-import { createPublisher, revokeJob } from './publisher.ts'
+import { createPublisher } from './publisher.ts'
 import { reload } from './reload.ts'
 import { servedBy } from './roles.ts'
 import type { BudgetRow } from './schedule/budget.ts'
@@ -59,7 +61,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const { metrics } = watching
     const orders = measuredOrders(store.table<OrderRow>('order'), metrics)
     const management = openManagement(config, store, clock, {
-      cancelPublication: (orderId) => publisher.cancel(orderId, signal),
+      cancelPublication: (orderId, reason) => publisher.cancel(orderId, reason, signal),
       watchOf: watching.over,
       accountUrl: (authority) => opened.accounts.get(authority)?.url(signal) ?? Promise.resolve(undefined),
     })
@@ -79,7 +81,8 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       table: store.table<IssuedRow>('issued'),
       publications,
       replacements: store.table<ReplacementRow>('replacement'),
-      revoke: (publication) => jobs.put(revokeJob(publication), clock.nowMs()),
+      revoke: revokeLater({ publications, jobs, clock }),
+      audit,
     })
     const publisher = createPublisher({
       accounts,
@@ -130,7 +133,8 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
       },
       certificates: publisher.certificates,
       issued,
-      onCanceled: (orderId) => publisher.cancel(orderId, signal).then(() => undefined),
+      onDecision: acmeRecord({ audit, clock }),
+      onCanceled: (orderId) => publisher.cancel(orderId, 'cessationOfOperation', signal).then(() => undefined),
       retryAfterS: 1,
       log,
     })
@@ -155,7 +159,7 @@ export async function runOperator(config: OperatorConfig, context: DaemonContext
     const adminApi = await serveAdmin(config, { management, watching, tls: certificate.tls, clock, log })
     if (adminApi) started.push(() => adminApi.close())
     const servers = [api, adminApi].filter((server) => server !== undefined)
-    context.onReload((load) => void reload(load, { servers, log }))
+    context.onReload((load) => void reload(load, { servers, audit, log }))
 
     void watching.run(signal)
     if (config.roles.includes('worker')) {

@@ -16,8 +16,8 @@ import { type DeviceRegistry, deviceRegistry } from './delegation/devices.ts'
 import { createRevocations } from './delegation/revocations.ts'
 import { standings } from './delegation/standing.ts'
 import { templateFor } from './delegation/template.ts'
+import { revokeLater } from './publication/revocation.ts'
 import type { PublicationRow } from './publication/rows.ts'
-import { revokeJob } from './publisher.ts'
 
 /** Everything that manages devices and orders, over the store alone: the service and the CLI beside it use the same. */
 export interface Management {
@@ -55,7 +55,7 @@ export function openManagement(
     orders,
     publications,
     ...(cancelPublication ? { cancelPublication } : {}),
-    revokeLater: (publicationId) => jobs.put(revokeJob(publicationId), clock.nowMs()),
+    revokeLater: revokeLater({ publications, jobs, clock }),
     clock,
   })
   const template = (name: string): ReturnType<typeof templateFor> => templateFor(name, config.delegation.keyTypes)

@@ -5,9 +5,11 @@ import { rewrite } from '../acme/server/rewrite.ts'
 import type { AccountRow, OrderRow } from '../acme/server/rows.ts'
 import { latestDue } from '../acme/star.ts'
 import type { Clock } from '../core/clock.ts'
+import { reasonOf } from '../core/fault.ts'
 import { explain, type Log } from '../core/log.ts'
 import { allRows, type Jobs, type Stored, type Table } from '../core/table.ts'
 import { fromPem, parseCertificate, toPem } from '../pki/certificate.ts'
+import type { RevocationReason } from '../pki/revocation-reason.ts'
 import type { Audit } from './audit/audit.ts'
 import type { ForwardingAuthority } from './authority/authority.ts'
 import type { AuthorityPool } from './authority/pool.ts'
@@ -17,6 +19,7 @@ import { endedRows, type Sweep } from './publication/ended.ts'
 import { forwarding } from './publication/forwarding.ts'
 import { type Issued, issuances, NotNow } from './publication/issuance.ts'
 import type { IssuedIndex } from './publication/issued.ts'
+import { REVOKE, revokeAtIssuer } from './publication/revocation.ts'
 import { type IssuanceRow, type PublicationRow, plannedIssueMs, planOf } from './publication/rows.ts'
 import { termsOf } from './publication/terms.ts'
 import { retryAfterMs, urgencyOf, waitMs } from './schedule/renewal.ts'
@@ -47,7 +50,7 @@ export interface Publisher {
    * certificate that does not renew by itself is revoked. May be repeated; throws when the CA could not be told.
    * Resolves to the end of the last certificate that is out, or undefined when none is.
    */
-  cancel(orderId: string, signal: AbortSignal): Promise<number | undefined>
+  cancel(orderId: string, reason: RevocationReason, signal: AbortSignal): Promise<number | undefined>
   /**
    * Removes one batch of what has been over for that long: publications after their last certificate, then expired orders.
    * Done by itself, by a job that `resume` puts.
@@ -67,7 +70,7 @@ export function createPublisher(options: {
   readonly issuances: Table<IssuanceRow>
   readonly jobs: Jobs
   readonly pool: AuthorityPool
-  /** Given: first certificates are put on record there. */
+  /** Given: decisions are put on record there; of certificates the first of each order, and what is revoked. */
   readonly audit?: Pick<Audit, 'record'>
   /** Given, and not undefined for an order: that one goes there as it is, and nothing is published here. */
   readonly forwardTo?: (order: OrderRow) => ForwardingAuthority | undefined
@@ -81,7 +84,8 @@ export function createPublisher(options: {
   readonly log: Log
 }): Publisher {
   const { accounts, orders, publications, jobs, pool, clock, log } = options
-  const issuance = issuances({ table: options.issuances, pool, clock })
+  const { audit } = options
+  const issuance = issuances({ table: options.issuances, pool, audit, clock })
   const { issued: byId } = options
   const ended = endedRows({
     orders,
@@ -92,7 +96,8 @@ export function createPublisher(options: {
   })
   const removeEnded = (olderThanMs: number): Promise<Sweep> => ended.sweep(clock.nowMs() - olderThanMs)
   const advice = renewalAdvice({ publications, pool, clock, log })
-  const forwarded = forwarding({ table: options.issuances, orders, clock })
+  const revokeCertificate = revokeAtIssuer({ publications, pool, audit, clock })
+  const forwarded = forwarding({ table: options.issuances, orders, audit, clock })
 
   const issueFirst = async (orderId: string, signal: AbortSignal): Promise<void> => {
     const id = publicationId(orderId)
@@ -144,7 +149,7 @@ export function createPublisher(options: {
     )
     const fixed = { account, order: order.id, names, csr, getAllowed: allowCertificateGet }
     const row: PublicationRow = { ...fixed, edition: 1, ...asPublished(issued, clock.nowMs()) }
-    await options.audit?.record({
+    await audit?.record({
       event: 'certificate-published',
       by: 'service',
       account,
@@ -218,19 +223,12 @@ export function createPublisher(options: {
     return owner?.row.status === 'valid' && status !== 'canceled' && status !== 'invalid'
   }
 
-  /** False: whoever issued it takes no revocations. */
-  const revokeAtIssuer = async ({ authority, pem }: PublicationRow, signal: AbortSignal): Promise<boolean> => {
-    const issuer = authority === undefined ? undefined : pool.find(authority)
-    await issuer?.revoke?.(fromPem(pem)[0]!, signal)
-    return issuer?.revoke !== undefined
-  }
-
   /** Tried until the CA has heard of it, or nobody would believe the certificate anyway. */
   const revoke = async (id: string, signal: AbortSignal): Promise<void> => {
     const found = await publications.find(id)
-    if (found && found.row.notAfterMs > clock.nowMs()) await revokeAtIssuer(found.row, patiently(signal))
+    if (found) await revokeCertificate(id, undefined, patiently(signal))
     if (found) await rewrite(publications, id, (row) => (row.canceled ? undefined : { ...row, canceled: true }))
-    await jobs.finish(revokeJob(id))
+    await jobs.finish(REVOKE + id)
   }
 
   const failed = async (job: string, error: unknown): Promise<void> => {
@@ -247,6 +245,14 @@ export function createPublisher(options: {
     const count = await issuance.countFailure(id)
     log.warn({ job: job.split('/')[0], attempt: count, ...explain(error) }, 'a certificate could not be published yet')
     if (orderId !== undefined && count >= FIRST_ATTEMPTS_MAX) {
+      const order = await orders.find(orderId)
+      await audit?.record({
+        event: 'order-failed',
+        by: 'service',
+        order: orderId,
+        ...(order ? { account: order.row.account, device: order.row.identifiers[0]! } : {}),
+        reason: reasonOf(error),
+      })
       const detail = 'the certification authorities behind this server did not issue; place a new order later'
       await failOrder(orders, orderId, { type: 'urn:ietf:params:acme:error:serverInternal', detail, status: 500 })
       await issuance.forget(id)
@@ -291,7 +297,7 @@ export function createPublisher(options: {
         )
       }
     },
-    async cancel(orderId, signal) {
+    async cancel(orderId, reason, signal) {
       const id = publicationId(orderId)
       const order = await orders.find(orderId)
       if (!order) return undefined
@@ -308,7 +314,7 @@ export function createPublisher(options: {
       await issuance.forget(id)
       if (!published) return undefined
       const { terms, notAfterMs } = published.row
-      if (terms.kind === 'single' && (await revokeAtIssuer(published.row, patience))) return undefined
+      if (terms.kind === 'single' && (await revokeCertificate(id, reason, patience))) return undefined
       return notAfterMs > clock.nowMs() ? notAfterMs : undefined
     },
     certificates: {
@@ -346,11 +352,8 @@ const CANCELED_ORDER = {
 
 const ISSUE = 'issue/'
 const RENEW = 'renew/'
-const REVOKE = 'revoke/'
 const SWEEP = 'sweep'
 const issueJob = (orderId: string): string => ISSUE + orderId
-/** The job that has a published certificate revoked: whoever puts it can be sure that it happens. */
-export const revokeJob = (publicationId: string): string => REVOKE + publicationId
 const renewJob = (publicationId: string): string => RENEW + publicationId
 const instant = (ms: number): string => new Date(ms).toISOString()
 

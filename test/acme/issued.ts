@@ -16,13 +16,13 @@ export async function issuedCertificates() {
   const dates = { notBeforeMs: NOT_BEFORE_MS, notAfterMs: NOT_AFTER_MS }
   const certificate = await createRoot({ commonName: 'Test root', keyPem: rootKey, ...dates })
   const known = new Map<string, IssuedCertificate>()
-  const revoked = new Map<string, number>()
+  const revoked = new Map<string, Parameters<IssuedCertificates['revoke']>[1]>()
   const issued: IssuedCertificates = {
     async find(id) {
       const found = known.get(id)
       return found && { ...found, revoked: revoked.has(id) }
     },
-    revoke: async (id, reason) => void revoked.set(id, reason),
+    revoke: async (id, asked) => void revoked.set(id, asked),
     replacements: memoryTable<ReplacementRow>(),
   }
   return {

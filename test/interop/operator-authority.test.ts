@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { AcmeTransport } from '../../src/acme/client/exchange.ts'
 import { systemClock } from '../../src/core/clock.ts'
@@ -129,12 +130,14 @@ describe('a real CA', () => {
     }
   })
 
-  it('revokes what it issued, and does not mind doing it twice', async () => {
+  it('revokes what it issued, for the reason that was given, and does not mind doing it twice', async () => {
     const { wish } = await wishFor(`cpe-revoked.${ZONE}`)
     const authority = open(transport)
     const [leaf] = await authority.issue(wish, attemptOver({}))
-    await authority.revoke!(leaf!, AbortSignal.timeout(10_000))
-    await expect(authority.revoke!(leaf!, AbortSignal.timeout(10_000))).resolves.toBeUndefined()
+    await authority.revoke!(leaf!, 'superseded', AbortSignal.timeout(10_000))
+    await expect(authority.revoke!(leaf!, 'superseded', AbortSignal.timeout(10_000))).resolves.toBeUndefined()
+    const { serialNumber } = new X509Certificate(leaf!)
+    expect(await pebble.statusOf(serialNumber.toLowerCase())).toMatchObject({ Status: 'Revoked', Reason: 4 })
   })
 
   it('has no opinion on when to renew, because it has no renewal information', async () => {

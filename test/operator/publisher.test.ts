@@ -6,8 +6,9 @@ import { Fault } from '../../src/core/fault.ts'
 import { createLog } from '../../src/core/log.ts'
 import type { AuditEvent } from '../../src/operator/audit/entry.ts'
 import type { CertificateWish } from '../../src/operator/authority/authority.ts'
+import { revokeLater } from '../../src/operator/publication/revocation.ts'
 import type { IssuanceRow, PublicationRow } from '../../src/operator/publication/rows.ts'
-import { createPublisher, revokeJob } from '../../src/operator/publisher.ts'
+import { createPublisher } from '../../src/operator/publisher.ts'
 import { createWorker } from '../../src/operator/worker.ts'
 import { fromPem } from '../../src/pki/certificate.ts'
 import { createCsr } from '../../src/pki/csr.ts'
@@ -51,7 +52,7 @@ function createWorld() {
     jobs,
     wishes,
     events,
-    revoked: [] as Uint8Array[],
+    revoked: [] as { readonly leaf: Uint8Array; readonly reason: string }[],
     /** What the CA says about renewal, and how often it was asked. */
     ari: undefined as (() => { startMs: number; endMs: number; askAgainMs: number }) | undefined,
     asked: 0,
@@ -88,9 +89,9 @@ function createWorld() {
         const issuer = { certificate: root, keyPem: rootKey }
         return [await signLeaf({ issuer, spki: spkiOf(deviceKey), dnsNames, ...dates })]
       },
-      async revoke(leaf) {
+      async revoke(leaf, reason) {
         if (world.failure) throw world.failure
-        world.revoked.push(leaf)
+        world.revoked.push({ leaf, reason })
       },
       async renewalWindow() {
         if (!world.ari) return undefined
@@ -283,22 +284,50 @@ describe('ending', () => {
 
   it('of a STAR order: no renewal follows, and its URL answers autoRenewalCanceled (RFC 8739 §3.1.2)', async () => {
     const id = await valid()
-    const usableUntilMs = await world.publisher.cancel('order-1', signal)
+    const usableUntilMs = await world.publisher.cancel('order-1', 'superseded', signal)
     expect(usableUntilMs).toBe((await published())!.notAfterMs)
     expect((await world.orders.find('order-1'))!.row.status).toBe('canceled')
     expect((await world.publisher.certificates.read(id))!.ended).toBe('autoRenewalCanceled')
     await pass(world.clock, 2 * DAY_MS)
     expect(world.wishes.length).toBe(1)
     expect(world.revoked).toEqual([])
-    expect(await world.publisher.cancel('order-1', signal)).toBe(usableUntilMs)
+    expect(await world.publisher.cancel('order-1', 'superseded', signal)).toBe(usableUntilMs)
   })
 
   it('of a single certificate: it is revoked at the authority that issued it', async () => {
     const id = await valid('single')
-    expect(await world.publisher.cancel('order-1', signal)).toBeUndefined()
-    expect(world.revoked).toEqual([fromPem((await published())!.pem)[0]])
+    expect(await world.publisher.cancel('order-1', 'superseded', signal)).toBeUndefined()
+    expect(world.revoked).toEqual([{ leaf: fromPem((await published())!.pem)[0], reason: 'superseded' }])
     expect((await world.orders.find('order-1'))!.row.status).toBe('valid')
     expect((await world.publisher.certificates.read(id))!.ended).toBeUndefined()
+  })
+
+  it('of a single certificate is on record once its CA has heard of it, once, however often it is repeated', async () => {
+    await valid('single')
+    world.failure = new Fault('ACME_UNREACHABLE', 'connection refused')
+    await expect(world.publisher.cancel('order-1', 'keyCompromise', signal)).rejects.toThrow('connection refused')
+    expect(world.events.map(({ event }) => event)).toEqual(['certificate-published'])
+    world.failure = undefined
+    for (let n = 0; n < 2; n++) expect(await world.publisher.cancel('order-1', 'keyCompromise', signal)).toBeUndefined()
+    expect(world.events.slice(1)).toEqual([
+      {
+        event: 'certificate-revoked',
+        by: 'service',
+        account: 'account-1',
+        order: 'order-1',
+        device: NAME,
+        authority: 'test',
+        reason: 'keyCompromise',
+      },
+    ])
+    expect(world.revoked.length).toBe(1)
+  })
+
+  it('of a certificate that has run out: no CA is asked, which would refuse', async () => {
+    await valid('single')
+    await pass(world.clock, 8 * DAY_MS)
+    world.failure = new Fault('ACME_REFUSED', 'certificate has expired')
+    expect(await world.publisher.cancel('order-1', 'superseded', signal)).toBeUndefined()
   })
 
   it('of a STAR order by whoever moves its row: the URL and the renewals follow', async () => {
@@ -312,12 +341,13 @@ describe('ending', () => {
   it('by a job: the certificate is revoked, tried again until the CA has heard of it', async () => {
     const id = await valid('single')
     world.failure = new Fault('ACME_UNREACHABLE', 'connection refused')
-    await world.jobs.put(revokeJob(id), world.clock.nowMs())
+    await revokeLater(world)(id, 'affiliationChanged')
     await world.clock.advance(2_000)
     expect(world.revoked).toEqual([])
     world.failure = undefined
     await world.clock.advance(62_000)
-    expect(world.revoked).toEqual([fromPem((await published())!.pem)[0]])
+    expect(world.revoked).toEqual([{ leaf: fromPem((await published())!.pem)[0], reason: 'affiliationChanged' }])
+    expect(world.events.at(-1)).toMatchObject({ event: 'certificate-revoked', reason: 'affiliationChanged' })
     expect((await world.jobs.take(Number.MAX_SAFE_INTEGER, 1, 10)).filter((job) => job.startsWith('revoke/'))).toEqual(
       [],
     )
@@ -327,7 +357,7 @@ describe('ending', () => {
     world.failure = new Fault('AUTHORITY_UNAVAILABLE', 'the CA is down')
     await placeOrder(world, 'order-1')
     await world.publisher.work('issue/order-1', signal)
-    await world.publisher.cancel('order-1', signal)
+    await world.publisher.cancel('order-1', 'superseded', signal)
     world.failure = undefined
     world.start()
     await world.clock.advance(60_000)
@@ -425,6 +455,9 @@ describe('failures', () => {
     expect(order.status).toBe('invalid')
     expect(order.error).toMatchObject({ type: 'urn:ietf:params:acme:error:serverInternal', status: 500 })
     expect(JSON.stringify(order.error)).not.toContain('ca.example')
+    expect(world.events).toMatchObject([
+      { event: 'order-failed', order: 'order-1', device: NAME, reason: expect.stringContaining('is down') },
+    ])
   })
 
   it('of a renewal leave the published certificate in place, and a later try replaces it', async () => {

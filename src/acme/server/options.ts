@@ -2,7 +2,9 @@ import type { Clock } from '../../core/clock.ts'
 import type { Log } from '../../core/log.ts'
 import type { Table } from '../../core/table.ts'
 import type { Csr } from '../../pki/csr.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 import type { Delegation } from '../resource.ts'
+import type { AcmeDecision } from './decision.ts'
 import type { Nonces } from './nonces.ts'
 import type { AccountKeyRow, AccountRow, OrderRow, ReplacementRow } from './rows.ts'
 
@@ -30,6 +32,8 @@ export interface AcmeServerOptions {
   readonly issued?: IssuedCertificates
   /** Renewals of delegated orders can be cancelled by their account. RFC 9115 §2.3.6.1 leaves that to the identifier owner. */
   readonly ownerMayCancel?: boolean
+  /** Called before what an account decides is carried out, and before it is told of a refusal. When it fails, so does the request. */
+  readonly onDecision?: (decision: AcmeDecision) => Promise<void>
   /** Called when an order has been cancelled; its state is safe by then. */
   readonly onCanceled?: (orderId: string) => Promise<void>
   /** Given: STAR orders are taken, within these bounds (RFC 8739 §3.2). */
@@ -78,8 +82,8 @@ export interface OrderLimits {
 /** What became of the certificates this server gave out, found by the id of RFC 9773 §4.1. */
 export interface IssuedCertificates {
   find(certId: string): Promise<IssuedCertificate | undefined>
-  /** Resolves when it is sure to happen. `reason`: one of RFC 5280 §5.3.1. Revoking what is revoked is fine. */
-  revoke(certId: string, reason: number): Promise<void>
+  /** Resolves when it is sure to happen. Without an account: the key of the certificate asks. Revoking what is revoked is fine. */
+  revoke(certId: string, asked: { readonly reason: RevocationReason; readonly account?: string }): Promise<void>
   readonly replacements: Table<ReplacementRow>
 }
 

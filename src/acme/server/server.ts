@@ -1,6 +1,7 @@
 import { explain } from '../../core/log.ts'
 import { AcmeProblem } from '../problem.ts'
 import { type AcmeContext, createContext } from './context.ts'
+import { refusalIn } from './decision.ts'
 import type { Call, EndpointName } from './endpoints.ts'
 import type { AcmeRequest, AcmeResponse, Reply } from './exchange.ts'
 import { account, orders } from './handlers/account.ts'
@@ -73,7 +74,14 @@ async function serve(request: AcmeRequest, route: Route, context: AcmeContext): 
   if (route.verb !== 'POST') return handler({ request, url, params }, context)
   const envelope = openEnvelope(request, url)
   const signer = await authenticate(envelope, endpoint, context)
-  return handler({ request, url, params, ...signer, payload: readPayload(envelope, endpoint) }, context)
+  const call = { request, url, params, ...signer, payload: readPayload(envelope, endpoint) }
+  try {
+    return await handler(call, context)
+  } catch (error) {
+    const refusal = refusalIn(error, name, call)
+    if (refusal) await context.onDecision?.(refusal)
+    throw error
+  }
 }
 
 function problemReply(thrown: unknown, { method, path }: AcmeRequest, { log }: AcmeContext): Reply {

@@ -83,7 +83,10 @@ export function authorityDesk(options: {
       })),
     async caa() {
       const records = await Promise.all(authorities.map(caaOf))
-      return [...records.flat(), `${zone}. CAA 0 issuewild ";"`]
+      const lines = records.flat()
+      // One record that forbids wildcards alone would look like protection and give none.
+      if (lines.every((line) => line.startsWith(';'))) return [...lines, NO_ADVICE]
+      return [...lines, `${zone}. CAA 0 issuewild ";"`]
     },
     async test(name) {
       const wanted = authorities.filter((authority) => name === undefined || authority.name === name)
@@ -92,3 +95,6 @@ export function authorityDesk(options: {
     },
   }
 }
+
+const NO_ADVICE =
+  '; no CAA record can be advised: ask the CA for its CAA name, and write `CAA 0 issue "NAME; validationmethods=dns-01"` with it'

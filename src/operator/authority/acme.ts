@@ -7,6 +7,7 @@ import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Log } from '../../core/log.ts'
 import { certId, fromPem } from '../../pki/certificate.ts'
+import { REVOCATION_REASONS, type RevocationReason } from '../../pki/revocation-reason.ts'
 import type { AcmeAccount } from './acme-account.ts'
 import { type Authority, ISSUE_MS_MAX } from './authority.ts'
 
@@ -54,16 +55,25 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
       const window = await account.with((client) => renewalWindow(client, leaf, signal))
       return window && { ...window, askAgainMs: clock.nowMs() + window.askAgainAfterMs }
     },
-    revoke: (leaf, signal) =>
+    revoke: (leaf, reason, signal) =>
       account.with((client) =>
         refusalsAsFaults(async () => {
           const { revokeCert } = await client.directory(signal)
           if (revokeCert === undefined) throw new Fault('ACME_REFUSED', `${id} has no revokeCert`)
           await client.account(signal)
-          await client.post(revokeCert, { certificate: toBase64url(leaf) }, signal).catch((error: unknown) => {
-            if (!(error instanceof AcmeProblem) || error.type !== 'alreadyRevoked') throw error
+          await client.post(revokeCert, revocationOf(leaf, reason), signal).catch(async (error: unknown) => {
+            const type = error instanceof AcmeProblem ? error.type : undefined
+            // Better revoked without a reason than not revoked.
+            if (type === 'badRevocationReason') await client.post(revokeCert, revocationOf(leaf, 'unspecified'), signal)
+            else if (type !== 'alreadyRevoked') throw error
           })
         }),
       ),
   }
+}
+
+/** RFC 5280 §5.3.1: a code that says nothing should be left out. */
+function revocationOf(leaf: Uint8Array, reason: RevocationReason): object {
+  const certificate = toBase64url(leaf)
+  return reason === 'unspecified' ? { certificate } : { certificate, reason: REVOCATION_REASONS[reason] }
 }

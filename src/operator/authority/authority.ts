@@ -1,4 +1,5 @@
 import type { RenewalTerms } from '../../acme/resource.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 
 /** How long an authority has for one certificate, dns-01 included. */
 export const ISSUE_MS_MAX = 240_000
@@ -47,7 +48,7 @@ export interface Authority {
     signal: AbortSignal,
   ): Promise<{ readonly startMs: number; readonly endMs: number; readonly askAgainMs: number } | undefined>
   /** RFC 8555 §7.6, by the account that ordered it. Revoking what is revoked is fine. */
-  revoke?(leaf: Uint8Array, signal: AbortSignal): Promise<void>
+  revoke?(leaf: Uint8Array, reason: RevocationReason, signal: AbortSignal): Promise<void>
 }
 
 /** An order of a router as it is passed on: to a CA that does STAR, or to the next delegation server (RFC 9115 §2.3, §2.4). */

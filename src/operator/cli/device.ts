@@ -1,8 +1,8 @@
 import { type Command, type CommandOption, EXIT, JSON_OPTION, show } from '../../core/command.ts'
 import { Fault } from '../../core/fault.ts'
+import { REVOCATION_REASON_NAMES } from '../../pki/revocation-reason.ts'
 import type { DeviceDetails, DeviceSummary } from '../admin/device-operations.ts'
 import type { OrderSummary } from '../admin/order-operations.ts'
-import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
 import { STANDINGS } from '../delegation/standing.ts'
 import { CONFIG_OPTIONS, choiceOf, listed, ONE_WORD, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
 import { facts, minute, pageOf } from './columns.ts'
@@ -14,7 +14,7 @@ import { checkFinished } from './unfinished.ts'
 export const REASON_OPTION: CommandOption = {
   type: 'string',
   value: 'REASON',
-  help: `${REVOCATION_REASON_NAMES.join(', ')} (default cessationOfOperation)`,
+  help: REVOCATION_REASON_NAMES.join(', ').replace(/cessationOfOperation/, '$& (default)'),
 }
 const ORDERS_SHOWN = 20
 

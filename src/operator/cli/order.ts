@@ -1,6 +1,6 @@
 import { type Command, EXIT, JSON_OPTION, show } from '../../core/command.ts'
+import { REVOCATION_REASON_NAMES } from '../../pki/revocation-reason.ts'
 import { ORDER_STATUSES } from '../admin/order-operations.ts'
-import { REVOCATION_REASON_NAMES } from '../delegation/revocations.ts'
 import { CONFIG_OPTIONS, choiceOf, listed, ONE_WORD, PAGE_OPTIONS, textOf, withOperations } from './ask.ts'
 import { facts, minute } from './columns.ts'
 import { orderTable, REASON_OPTION } from './device.ts'

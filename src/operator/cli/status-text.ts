@@ -4,9 +4,10 @@ import { columns, facts, minute } from './columns.ts'
 /** `hearth-operator status` for people. */
 export function statusText({ directory, authorities, fleet, health }: OperatorStatus): string {
   const { counts, counted } = fleet
+  const late = counts && counts.expiring > 0 ? ` (${counts.expiring} of them late)` : ''
   const routers =
     counts &&
-    `${counts.valid} valid (${counts.expiring} of them late), ${counts.failed} failed, ${counts.enrolled} without a certificate yet, ${counts.waiting} never enrolled, ${counts.revoked} revoked`
+    `${counts.valid} valid${late}, ${counts.failed} failed, ${counts.enrolled} without a certificate yet, ${counts.waiting} never enrolled, ${counts.revoked} revoked`
   const rows = health.map(({ id, kind, state, since, issued, failed, budgets }) => [
     id,
     kind,

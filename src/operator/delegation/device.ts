@@ -1,4 +1,4 @@
-import type { RevocationReason } from './revocations.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 
 /** A registered CPE. Its id is its name; the name doubles as the EAB kid (RFC 8555 §7.3.4) and the delegation's id. */
 export interface DeviceRow {

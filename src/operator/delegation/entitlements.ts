@@ -16,8 +16,6 @@ export interface Entitlements {
 }
 
 const COLLISIONS_MAX = 10
-/** Of a refusal, in the audit log. */
-const REASON_CHARS_MAX = 500
 
 export function entitlements(options: {
   readonly devices: Table<DeviceRow>
@@ -31,20 +29,6 @@ export function entitlements(options: {
   const ownedBy = async (account: string, id: string): Promise<Stored<DeviceRow> | undefined> => {
     const device = await devices.find(id)
     return device?.row.account === account ? device : undefined
-  }
-  /** Refusals are decisions too. Orders of a device are limited, and its refusals with them. */
-  const refused = async (
-    account: string,
-    device: string,
-    problems: readonly CsrProblem[],
-  ): Promise<readonly CsrProblem[]> => {
-    if (problems.length === 0) return problems
-    const reason = problems
-      .map(({ detail, identifier }) => (identifier === undefined ? detail : `${identifier}: ${detail}`))
-      .join('; ')
-      .slice(0, REASON_CHARS_MAX)
-    await audit.record({ event: 'order-refused', by: `account ${account}`, account, device, reason })
-    return problems
   }
 
   return {
@@ -96,12 +80,11 @@ export function entitlements(options: {
         const device = await ownedBy(accountId, id)
         return device && { 'csr-template': templateFor(device.id) }
       },
-      async checkNames(accountId, id, identifiers) {
-        return refused(accountId, id, identifiers.filter((name) => name !== id).map(foreign))
+      async checkNames(_account, id, identifiers) {
+        return identifiers.filter((name) => name !== id).map(foreign)
       },
-      async checkCsr(accountId, id, identifiers, csr) {
-        const problems = checkCsr(csr, templateFor(id), { identifiers, allowName: (name) => name === id })
-        return refused(accountId, id, problems)
+      async checkCsr(_account, id, identifiers, csr) {
+        return checkCsr(csr, templateFor(id), { identifiers, allowName: (name) => name === id })
       },
     },
     async checkOwnNames(accountId, identifiers) {

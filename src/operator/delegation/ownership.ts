@@ -2,9 +2,10 @@ import type { AccountRow } from '../../acme/server/rows.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 import type { Audit } from '../audit/audit.ts'
 import { type DeviceRow, type NewDevice, registrationOf } from './device.ts'
-import { type Ending, type RevocationReason, type Revocations, together } from './revocations.ts'
+import { type Ending, type Revocations, together } from './revocations.ts'
 
 /** How a name passes from one account to the next, or ends. */
 export interface Ownership {

@@ -3,13 +3,7 @@ import type { OrderRow } from '../../acme/server/rows.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault, reasonOf } from '../../core/fault.ts'
 import { allRows, type Stored, type Table } from '../../core/table.ts'
-
-/** RFC 5280 §5.3.1, those that public CAs take. */
-export const REVOCATION_REASONS = { unspecified: 0, keyCompromise: 1, superseded: 4, cessationOfOperation: 5 } as const
-export type RevocationReason = keyof typeof REVOCATION_REASONS
-export const REVOCATION_REASON_NAMES = Object.keys(REVOCATION_REASONS).filter(
-  (name): name is RevocationReason => name in REVOCATION_REASONS,
-)
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 
 export interface Ending {
   /** Until then a certificate may still be believed, by those who do not ask for revocations; absent: not any more. */
@@ -45,7 +39,7 @@ export function createRevocations(options: {
    */
   readonly cancelPublication?: (orderId: string, reason: RevocationReason) => Promise<number | undefined>
   /** Where there is no publisher, or its CA is away: a worker revokes the certificate as soon as it can. */
-  readonly revokeLater?: (publicationId: string) => Promise<void>
+  readonly revokeLater?: (publicationId: string, reason: RevocationReason) => Promise<void>
   readonly clock: Clock
 }): Revocations {
   const { orders, publications, cancelPublication, revokeLater, clock } = options
@@ -75,7 +69,7 @@ export function createRevocations(options: {
     const untilMs = order && (await usableUntil(order.row))
     const believed = untilMs === undefined ? {} : { usableUntilMs: untilMs }
     const later = async (why: string): Promise<Ending> => {
-      if (untilMs !== undefined && !order!.row.star) await revokeLater?.(order!.row.certificate!)
+      if (untilMs !== undefined && !order!.row.star) await revokeLater?.(order!.row.certificate!, reason)
       return { ...believed, unfinished: why }
     }
     if (!cancelPublication) return untilMs === undefined || order!.row.star ? believed : later(ONLY_RUNNING)

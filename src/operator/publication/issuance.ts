@@ -3,6 +3,7 @@ import { fromBase64url } from '../../core/bytes.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault, reasonOf } from '../../core/fault.ts'
 import type { Stored, Table } from '../../core/table.ts'
+import type { Audit } from '../audit/audit.ts'
 import { type CertificateWish, ISSUE_MS_MAX } from '../authority/authority.ts'
 import type { AuthorityPool } from '../authority/pool.ts'
 import { attemptOver, Overtaken, writeDown } from './attempt.ts'
@@ -44,6 +45,8 @@ export class NotNow extends Error {
 
 /** More rounds than authorities are a bug. */
 const ROUNDS_MAX = 32
+/** Of what a CA said, on record. */
+const REASON_CHARS_MAX = 300
 
 /**
  * Brings one certificate through its authorities so that a crash at any moment loses no order and places no second one
@@ -53,6 +56,8 @@ const ROUNDS_MAX = 32
 export function issuances(options: {
   readonly table: Table<IssuanceRow>
   readonly pool: AuthorityPool
+  /** Given: who refused, and was passed over, is put on record there. An outage is so by itself, once for all orders. */
+  readonly audit?: Pick<Audit, 'record'> | undefined
   readonly clock: Clock
 }): {
   /** Throws NotNow, Overtaken, or a Fault that says why nobody issued. */
@@ -62,7 +67,7 @@ export function issuances(options: {
   /** To be called when the certificate is published, or wanted no longer. */
   forget(publication: string): Promise<void>
 } {
-  const { table, pool, clock } = options
+  const { table, pool, audit, clock } = options
 
   const write = (seen: Stored<IssuanceRow>, next: IssuanceRow): Promise<Stored<IssuanceRow>> =>
     writeDown(table, seen, next)
@@ -149,7 +154,15 @@ export function issuances(options: {
           // Without DNS no other CA would issue either, and the order there is still good.
           if (blame === 'ours') throw error
           // An outage leaves the order where it is, unless `choose` finds somebody else.
-          if (blame !== 'outage') seen = await write(seen, withoutAttempt(seen.row, [...seen.row.passedOver, id]))
+          if (blame === 'outage') continue
+          await audit?.record({
+            event: 'authority-passed-over',
+            by: 'service',
+            device: names[0]!,
+            authority: id,
+            reason: reasonOf(error).slice(0, REASON_CHARS_MAX),
+          })
+          seen = await write(seen, withoutAttempt(seen.row, [...seen.row.passedOver, id]))
         }
       }
       throw new Error(`the authorities sent ${names.join(', ')} around in a circle`)

@@ -2,6 +2,8 @@ import type { IssuedCertificates } from '../../acme/server/options.ts'
 import type { ReplacementRow } from '../../acme/server/rows.ts'
 import type { Table } from '../../core/table.ts'
 import { certId, fromPem, parseCertificate } from '../../pki/certificate.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { PublicationRow } from './rows.ts'
 
 /** Where the certificate of that id (RFC 9773 §4.1) is published. */
@@ -22,9 +24,11 @@ export function issuedCertificates(options: {
   readonly publications: Table<PublicationRow>
   readonly replacements: Table<ReplacementRow>
   /** Resolves when it is sure to happen. */
-  readonly revoke: (publication: string) => Promise<void>
+  readonly revoke: (publication: string, reason: RevocationReason) => Promise<void>
+  /** Given: who asked for a revocation is put on record there. */
+  readonly audit?: Pick<Audit, 'record'>
 }): IssuedIndex {
-  const { table, publications, replacements } = options
+  const { table, publications, replacements, audit } = options
 
   const publicationOf = async (id: string) => {
     const seen = await table.find(id)
@@ -55,9 +59,21 @@ export function issuedCertificates(options: {
         ...(renewal ? { renewal } : {}),
       }
     },
-    async revoke(id) {
+    async revoke(id, { reason, account: asking }) {
       const published = await publicationOf(id)
-      if (published) await options.revoke(published.id)
+      if (!published) return
+      const { account, order, names, revocation } = published.row
+      // Once, however often it is asked for until the CA has heard of it.
+      if (!revocation)
+        await audit?.record({
+          event: 'revocation-requested',
+          by: asking === undefined ? 'key of the certificate' : `account ${asking}`,
+          account,
+          ...(order === undefined ? {} : { order }),
+          ...(names[0] === undefined ? {} : { device: names[0] }),
+          reason,
+        })
+      await options.revoke(published.id, reason)
     },
   }
 }

@@ -1,4 +1,5 @@
 import { publishAtMs, type StarPlan, starPlan, window } from '../../acme/star.ts'
+import type { RevocationReason } from '../../pki/revocation-reason.ts'
 
 /** One rolling certificate at one URL. The CSR is kept, because every renewal is for the same key (RFC 8739 §2). */
 export interface PublicationRow {
@@ -25,6 +26,8 @@ export interface PublicationRow {
   readonly renewal?: { readonly startMs: number; readonly endMs: number; readonly askAgainMs: number }
   /** No other certificate will follow, and this one is shown to nobody any more. */
   readonly canceled?: boolean
+  /** Why the certificate above is to be revoked, and when its CA had heard of it. */
+  readonly revocation?: { readonly reason: RevocationReason; readonly doneMs?: number }
 }
 
 /** Start is stored once: computed again from a certificate it would drift. `single` is an order without auto-renewal. */

@@ -12,6 +12,8 @@ export interface Pebble {
   start(): Promise<Daemon>
   /** PEM of the root it issues from now; `nth` above 0: of an alternate chain. */
   issuingRoot(nth?: number): Promise<string>
+  /** What it thinks of a certificate, by its serial number in hex: `Status`, and the `Reason` of a revocation. */
+  statusOf(serial: string): Promise<{ readonly Status: string; readonly Reason?: number }>
 }
 
 /** The real Pebble, strict, refusing 15 % of good nonces, resolving through `dnsServer`. */
@@ -42,6 +44,10 @@ export async function pebbleIn(
     directoryUrl: `https://127.0.0.1:${port}/dir`,
     trust: await scene.write(`${name}/trust.pem`, authority.rootPem),
     issuingRoot,
+    async statusOf(serial) {
+      const url = `https://127.0.0.1:${managementPort}/cert-status-by-serial/${serial}`
+      return JSON.parse(await get(url, authority.rootPem)) as { Status: string; Reason?: number }
+    },
     async start() {
       const daemon = startDaemon('pebble', ['-config', settings, '-strict', '-dnsserver', options.dnsServer], {
         env: {

@@ -124,7 +124,7 @@ describe('delegations (RFC 9115 §2.3.1)', () => {
     })
   })
 
-  it('take the CSR their template asks for, and refuse one for another name, on record', async () => {
+  it('take the CSR their template asks for, and refuse one for another name', async () => {
     const name = await world.enrolled('home', 'a')
     const request = async (dnsName: string) => {
       const plan = planCsr(templateFor(dnsName, ['p256']), [dnsName])
@@ -132,15 +132,10 @@ describe('delegations (RFC 9115 §2.3.1)', () => {
     }
     const { delegations } = world.registry
     expect(await delegations.checkCsr('a', name, [name], await request(name))).toEqual([])
-    world.events.length = 0
     const problems = await delegations.checkCsr('a', name, [name], await request('other.cpe.example'))
     expect(problems.map(({ identifier }) => identifier)).toContain('other.cpe.example')
     expect(await delegations.checkNames('a', name, ['other.cpe.example'])).toMatchObject([
       { kind: 'rejectedIdentifier', identifier: 'other.cpe.example' },
-    ])
-    expect(world.events).toMatchObject([
-      { event: 'order-refused', device: name, reason: expect.stringContaining('other.cpe.example') },
-      { event: 'order-refused', device: name, reason: 'other.cpe.example: this name is not assigned to this device' },
     ])
   })
 

@@ -3,6 +3,7 @@ import type { AccountRow, OrderRow } from '../../../src/acme/server/rows.ts'
 import { toBase64url } from '../../../src/core/bytes.ts'
 import { Fault } from '../../../src/core/fault.ts'
 import { createLog } from '../../../src/core/log.ts'
+import type { AuditEvent } from '../../../src/operator/audit/entry.ts'
 import type { ForwardedOrder, ForwardingAuthority } from '../../../src/operator/authority/authority.ts'
 import type { IssuanceRow, PublicationRow } from '../../../src/operator/publication/rows.ts'
 import { createPublisher } from '../../../src/operator/publisher.ts'
@@ -23,6 +24,7 @@ function createWorld() {
   const jobs = memoryJobs()
   const placed: ForwardedOrder[] = []
   const canceled: string[] = []
+  const events: AuditEvent[] = []
   const world = {
     clock,
     orders,
@@ -31,6 +33,7 @@ function createWorld() {
     jobs,
     placed,
     canceled,
+    events,
     failure: undefined as Error | undefined,
     failureAfterPlacing: undefined as Error | undefined,
   }
@@ -57,6 +60,7 @@ function createWorld() {
     issuances,
     jobs,
     pool: poolOf(clock, { id: 'unused', issue: () => Promise.reject(new Error('nobody asks it')) }),
+    audit: { record: async (event) => void events.push(event) },
     forwardTo: () => star,
     singleLifetimeS: 86_400,
     spread: 0,
@@ -84,6 +88,7 @@ beforeEach(async () => {
     csr: toBase64url(Uint8Array.of(1, 2, 3)),
   })
 })
+const ABOUT = { by: 'service', account: 'account', order: 'order-1', device: 'cpe-1.cpe.example' }
 const order = async (): Promise<OrderRow> => (await world.orders.find('order-1'))!.row
 const work = (): Promise<void> => world.publisher.work('issue/order-1', signal)
 
@@ -105,6 +110,7 @@ describe('an order for a CA that does STAR itself (RFC 9115 §2.3.2)', () => {
     await work()
     expect((await order()).status).toBe('valid')
     expect(world.placed.length).toBe(1)
+    expect(world.events).toEqual([{ event: 'order-forwarded', ...ABOUT, authority: 'star-ca' }])
   })
 
   it('becomes invalid with allow-certificate-get false when the CA does not allow GET (RFC 9115 §2.2)', async () => {
@@ -112,17 +118,20 @@ describe('an order for a CA that does STAR itself (RFC 9115 §2.3.2)', () => {
     await work()
     expect(await order()).toMatchObject({ status: 'invalid', allowCertificateGet: false, error: { status: 500 } })
     expect(world.placed).toEqual([])
+    const reason = 'no allow-certificate-get'
+    expect(world.events).toEqual([{ event: 'order-failed', ...ABOUT, authority: 'star-ca', reason }])
   })
 
   it('fails after enough tries, keeping the flag', async () => {
     world.failure = new Fault('ACME_UNREACHABLE', 'connection refused')
     for (let turn = 0; turn < 20; turn++) await work()
     expect(await order()).toMatchObject({ status: 'invalid', allowCertificateGet: true })
+    expect(world.events).toEqual([{ event: 'order-failed', ...ABOUT, reason: 'connection refused' }])
   })
 
   it('is cancelled at the CA, by the URL it was placed at', async () => {
     await work()
-    await world.publisher.cancel('order-1', signal)
+    await world.publisher.cancel('order-1', 'superseded', signal)
     expect(world.canceled).toEqual(['https://ca.example/order/1'])
     expect((await order()).status).toBe('canceled')
   })

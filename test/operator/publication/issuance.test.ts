@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { toBase64url } from '../../../src/core/bytes.ts'
 import { Fault } from '../../../src/core/fault.ts'
+import type { AuditEvent } from '../../../src/operator/audit/entry.ts'
 import type { Authority, CertificateWish } from '../../../src/operator/authority/authority.ts'
 import type { AuthorityPool } from '../../../src/operator/authority/pool.ts'
 import { Overtaken } from '../../../src/operator/publication/attempt.ts'
@@ -26,12 +27,14 @@ let primary: FakeCa
 let backup: FakeCa
 /** Called at each step of a client at its CA. */
 let atStep: (what: string) => void
+let events: AuditEvent[]
 beforeEach(async () => {
   clock = new ManualClock(START_MS)
   table = memoryTable()
   primary = await fakeCa('primary', () => clock.nowMs())
   backup = await fakeCa('backup', () => clock.nowMs())
   atStep = () => {}
+  events = []
 })
 
 const wanted: Wanted = {
@@ -43,7 +46,8 @@ const wanted: Wanted = {
   terms: () => ({ terms: TERMS, index: 0 }),
 }
 const client = (ca: FakeCa): Authority => ca.client((what) => atStep(what))
-const over = (pool: AuthorityPool): ReturnType<typeof issuances> => issuances({ table, pool, clock })
+const over = (pool: AuthorityPool): ReturnType<typeof issuances> =>
+  issuances({ table, pool, clock, audit: { record: async (event) => void events.push(event) } })
 const row = async (): Promise<IssuanceRow> => (await table.find('publication'))!.row
 
 describe('an order that is under way', () => {
@@ -71,6 +75,8 @@ describe('an order that is under way', () => {
     expect((await issuance.obtain(wanted, signal)).authority).toBe('backup')
     expect(atBackup).toMatchObject({ passedOver: ['primary'], attempt: { authority: 'backup' } })
     expect([primary.orders.size, backup.orders.size]).toEqual([1, 1])
+    // On record as a switch of authorities, once for all orders.
+    expect(events).toEqual([])
   })
 
   it('stays where it is when our own DNS fails: no other CA would see more', async () => {
@@ -156,6 +162,15 @@ describe('a certificate that is not what was asked for', () => {
       issued: 0,
       lastError: { reason: 'the certificate is for another key than ours' },
     })
+    expect(events).toEqual([
+      {
+        event: 'authority-passed-over',
+        by: 'service',
+        device: NAME,
+        authority: 'forger',
+        reason: 'the certificate is for another key than ours',
+      },
+    ])
   })
 
   it('from everybody is a failure that names them all, and the next try begins anew', async () => {

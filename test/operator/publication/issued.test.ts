@@ -1,4 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
+import type { AuditEvent } from '../../../src/operator/audit/entry.ts'
 import { type IssuedIndex, type IssuedRow, issuedCertificates } from '../../../src/operator/publication/issued.ts'
 import type { PublicationRow } from '../../../src/operator/publication/rows.ts'
 import { certId, toPem } from '../../../src/pki/certificate.ts'
@@ -21,17 +22,24 @@ const terms = {
 
 const publications = memoryTable<PublicationRow>()
 let table: ReturnType<typeof memoryTable<IssuedRow>>
-let revoked: string[]
+let revoked: (readonly [string, string])[]
+let events: AuditEvent[]
 let index: IssuedIndex
 
 beforeEach(async () => {
   table = memoryTable<IssuedRow>()
   revoked = []
+  events = []
   index = issuedCertificates({
     table,
     publications,
     replacements: memoryTable(),
-    revoke: async (publication) => void revoked.push(publication),
+    async revoke(publication, reason) {
+      revoked.push([publication, reason])
+      const { row } = (await publications.find(publication))!
+      await publish(first, { ...row, revocation: { reason } })
+    },
+    audit: { record: async (event) => void events.push(event) },
   })
   await publish(first, {})
 })
@@ -83,9 +91,25 @@ it('says what renews by itself and what is revoked', async () => {
   expect(await index.find(certId(first))).toMatchObject({ star: true, revoked: true })
 })
 
-it('has the publication revoked', async () => {
+it('has the publication revoked for the reason that was given', async () => {
   await index.note(toPem([first]), 'p1')
-  await index.revoke(certId(first), 1)
-  await index.revoke(certId(second), 1)
-  expect(revoked).toEqual(['p1'])
+  await index.revoke(certId(first), { reason: 'keyCompromise', account: 'acc' })
+  await index.revoke(certId(second), { reason: 'keyCompromise' })
+  expect(revoked).toEqual([['p1', 'keyCompromise']])
+})
+
+it('has on record who asked for that, once', async () => {
+  await index.note(toPem([first]), 'p1')
+  const asked = { reason: 'superseded' } as const
+  for (let n = 0; n < 3; n++) await index.revoke(certId(first), asked)
+  expect(revoked.length).toBe(3)
+  expect(events).toEqual([
+    {
+      event: 'revocation-requested',
+      by: 'key of the certificate',
+      account: 'acc',
+      device: 'a.example',
+      reason: 'superseded',
+    },
+  ])
 })

@@ -20,6 +20,7 @@ export async function account(call: Call<'account'>, context: AcmeContext): Prom
   if (status !== undefined && status !== 'valid' && status !== 'deactivated') {
     throw new AcmeProblem('malformed', 'an account can only be made "deactivated"')
   }
+  if (status === 'deactivated') await context.onDecision?.({ kind: 'account-deactivated', account: call.account })
   const written = await rewrite(context.accounts, call.account.id, (row): AccountRow => {
     checkStanding(row)
     return { ...row, ...(contact ? { contact } : {}), ...(status ? { status } : {}) }

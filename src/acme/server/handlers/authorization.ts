@@ -19,6 +19,8 @@ export async function authorization(call: Call<'authorization'>, context: AcmeCo
   if (call.payload['status'] !== 'deactivated') {
     throw new AcmeProblem('malformed', 'an authorization can only be made "deactivated"')
   }
+  if (!order.row.deactivated?.includes(index))
+    await context.onDecision?.({ kind: 'authorization-deactivated', account: call.account, order: order.id })
   const written = await rewrite(context.orders, order.id, (row) => withoutAuthorization(row, index))
   return jsonReply(200, authorizationOf(written, index, context))
 }

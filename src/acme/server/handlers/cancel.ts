@@ -2,13 +2,17 @@ import { explain } from '../../../core/log.ts'
 import type { Stored } from '../../../core/table.ts'
 import { AcmeProblem } from '../../problem.ts'
 import type { AcmeContext } from '../context.ts'
-import type { OrderRow } from '../rows.ts'
+import type { AccountRow, OrderRow } from '../rows.ts'
 
 /**
  * RFC 8739 §3.1.2: the account that ordered renewals ends them, once. Not so the delegate: there the renewals are the
  * identifier owner's (RFC 9115 §2.3.6.1), unless the server was told otherwise.
  */
-export async function cancelRenewals(seen: Stored<OrderRow>, context: AcmeContext): Promise<Stored<OrderRow>> {
+export async function cancelRenewals(
+  seen: Stored<OrderRow>,
+  account: Stored<AccountRow>,
+  context: AcmeContext,
+): Promise<Stored<OrderRow>> {
   const { row } = seen
   if (row.delegation !== undefined && !context.ownerMayCancel) {
     throw new AcmeProblem(
@@ -21,6 +25,7 @@ export async function cancelRenewals(seen: Stored<OrderRow>, context: AcmeContex
   const last = row.certificate === undefined ? undefined : await context.certificates.read(row.certificate)
   // What is published stays good until its own end.
   const expiresMs = Math.min(row.expiresMs, last?.notAfterMs ?? row.expiresMs)
+  await context.onDecision?.({ kind: 'order-canceled', account, order: seen.id })
   const canceled = await context.orders.replace(seen, { ...row, status: 'canceled', expiresMs })
   if (!canceled) throw notCancelable('another request for this order was faster')
   await announce(canceled, context)

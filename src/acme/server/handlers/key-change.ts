@@ -20,6 +20,7 @@ const COLLISIONS_MAX = 10
 export async function keyChange({ account, payload, url }: Call<'keyChange'>, context: AcmeContext): Promise<Reply> {
   const newKey = await readInner(payload, { account, url }, context)
   const claimed = await claimKey(newKey, account.id, context)
+  await context.onDecision?.({ kind: 'account-key-changed', account })
   const written = await swapKey(account, newKey, claimed, context)
   await forgetKey(await thumbprint(account.row.jwk), account.id, context)
   return accountReply(200, written, context)

@@ -14,7 +14,7 @@ export async function order(call: Call<'order'>, context: AcmeContext): Promise<
   if (call.payload['status'] !== 'canceled') {
     throw new AcmeProblem('malformed', 'an order can only be made "canceled"; an empty payload reads it')
   }
-  return orderReply(200, await cancelRenewals(found, context), context)
+  return orderReply(200, await cancelRenewals(found, call.account, context), context)
 }
 
 export async function findOrder(

@@ -2,15 +2,13 @@ import { createPublicKey } from 'node:crypto'
 import { equalBytes, fromBase64url } from '../../../core/bytes.ts'
 import { Fault } from '../../../core/fault.ts'
 import { type Certificate, certId, parseCertificate } from '../../../pki/certificate.ts'
+import { REVOCATION_REASONS, revocationReasonOf } from '../../../pki/revocation-reason.ts'
 import { accountKeyOf } from '../../jws.ts'
 import { AcmeProblem } from '../../problem.ts'
 import type { AcmeContext } from '../context.ts'
 import type { Call } from '../endpoints.ts'
 import type { Reply } from '../exchange.ts'
 import type { IssuedCertificate } from '../options.ts'
-
-/** RFC 5280 §5.3.1: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation. The rest are a CA's. */
-const REASONS = [0, 1, 3, 4, 5]
 
 /**
  * RFC 8555 §7.6: by the account that ordered the certificate, by one that may have all its names, or by its own key. What
@@ -19,7 +17,8 @@ const REASONS = [0, 1, 3, 4, 5]
 export async function revokeCert(call: Call<'revokeCert'>, context: AcmeContext): Promise<Reply> {
   const { payload } = call
   const leaf = readLeaf(payload['certificate'])
-  const { reason = 0 } = payload
+  const { reason: code = REVOCATION_REASONS.unspecified } = payload
+  const reason = revocationReasonOf(code)
   const found = await findIssued(leaf, context)
   if (!found) throw new AcmeProblem('malformed', 'this server has not given out that certificate', { status: 404 })
   if (!(await mayRevoke(call, leaf, found, context))) {
@@ -28,11 +27,11 @@ export async function revokeCert(call: Call<'revokeCert'>, context: AcmeContext)
   if (found.star) {
     throw new AcmeProblem('autoRenewalRevocationNotSupported', 'this certificate renews by itself; cancel its order')
   }
-  if (typeof reason !== 'number' || !REASONS.includes(reason)) {
-    throw new AcmeProblem('badRevocationReason', `"reason" is one of ${REASONS.join(', ')}`)
+  if (reason === undefined) {
+    throw new AcmeProblem('badRevocationReason', `"reason" is one of ${Object.values(REVOCATION_REASONS).join(', ')}`)
   }
   if (found.revoked) throw new AcmeProblem('alreadyRevoked', 'that certificate is revoked')
-  await context.issued!.revoke(certId(leaf.der), reason)
+  await context.issued!.revoke(certId(leaf.der), { reason, ...('account' in call ? { account: call.account.id } : {}) })
   return { status: 200 }
 }
 

@@ -48,7 +48,7 @@ describe('RFC 9773 §4 renewal information', () => {
     const renewal = { startMs: Date.UTC(2027, 0, 1), endMs: Date.UTC(2027, 0, 2) }
     const { id } = await authority.issue(account, [NAME], { renewal })
     expect((await get(`/renewal-info/${id}`)).json.suggestedWindow.start).toBe('2027-01-01T00:00:00Z')
-    await authority.issued.revoke(id, 1)
+    await authority.issued.revoke(id, { reason: 'unspecified' })
     const { start, end } = (await get(`/renewal-info/${id}`)).json.suggestedWindow
     expect(Date.parse(start)).toBeLessThan(Date.parse(end))
     expect(Date.parse(end)).toBeLessThan(world.clock.nowMs())

@@ -20,14 +20,14 @@ describe('RFC 8555 §7.6 revokeCert', () => {
     const { id, certificate } = await authority.issue(account, [NAME])
     const reply = await peer.post(REVOKE, { certificate, reason: 1 })
     expect([reply.status, reply.text]).toEqual([200, ''])
-    expect([...authority.revoked]).toEqual([[id, 1]])
+    expect([...authority.revoked]).toEqual([[id, { reason: 'keyCompromise', account }]])
   })
 
   it('is for the key of the certificate, without any account', async () => {
     const { id, keyPem, certificate } = await authority.issue(account, [NAME])
     const holder = new RawPeer(world.server, keyPem)
     expect((await holder.post(REVOKE, { certificate }, { by: 'jwk' })).status).toBe(200)
-    expect([...authority.revoked]).toEqual([[id, 0]])
+    expect([...authority.revoked]).toEqual([[id, { reason: 'unspecified' }]])
   })
 
   it('is for an account that may have all its names', async () => {

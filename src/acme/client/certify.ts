@@ -1,9 +1,9 @@
 import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import { explain, type Log } from '../../core/log.ts'
-import { fromPem, parseCertificate } from '../../pki/certificate.ts'
 import { AcmeProblem } from '../problem.ts'
 import { buildDate, type Order, type OrderRequest } from '../resource.ts'
+import { chainOf } from './chain.ts'
 import { findLostOrder } from './lost-order.ts'
 import type { AcmeClient, PlacedOrder } from './plumbing.ts'
 import { readAuthorization } from './reading.ts'
@@ -78,8 +78,6 @@ export async function validOrder(job: CertifyJob, signal: AbortSignal): Promise<
   return done
 }
 
-const ALTERNATES_MAX = 5
-
 /** Undefined: there was none, or it can no longer be issued. */
 async function orderOfBefore({ client, order }: CertifyJob, signal: AbortSignal): Promise<PlacedOrder | undefined> {
   if (order === undefined) return undefined
@@ -141,23 +139,6 @@ async function checkProfile(client: AcmeClient, profile: string, signal: AbortSi
   if (known.includes(profile)) return
   const offer = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`
   throw new Fault('ACME_REFUSED', `the authority has no certificate profile ${profile}; ${offer}`)
-}
-
-/** The chain that leads to the wanted issuer, or the first one with a warning: a certificate is better than none. */
-async function chainOf(url: string, { client, preferredChain, log }: CertifyJob, signal: AbortSignal): Promise<string> {
-  const { pem, alternates } = await client.certificate(url, signal)
-  const isPreferred = (chain: string): boolean => topIssuerOf(chain).split(', ').includes(`CN=${preferredChain}`)
-  if (preferredChain === undefined || isPreferred(pem)) return pem
-  for (const alternate of alternates.slice(0, ALTERNATES_MAX)) {
-    const other = await client.certificate(alternate, signal)
-    if (isPreferred(other.pem)) return other.pem
-  }
-  log?.warn({ preferredChain, issuer: topIssuerOf(pem) }, 'the authority offers no such chain; its first one is used')
-  return pem
-}
-
-function topIssuerOf(pem: string): string {
-  return parseCertificate(fromPem(pem).at(-1)!).issuer
 }
 
 interface Proof {

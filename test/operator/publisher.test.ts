@@ -431,6 +431,24 @@ describe('a CA that says when it wants a certificate renewed (RFC 9773)', () => 
     await eventually(async () => (await published())?.index === 1)
     expect(world.asked).toBeLessThan(8)
   })
+
+  it.each([
+    [HOUR_MS, HOUR_MS],
+    [1_000, 60_000],
+    [30 * DAY_MS, DAY_MS],
+  ])(
+    'is left alone for as long as it says when it refuses (Retry-After %i ms: %i ms)',
+    async (retryAfterMs, apartMs) => {
+      world.ari = () => {
+        throw new Fault('ACME_REFUSED', 'rateLimited: come back later', { status: 429, retryAfterMs })
+      }
+      await placeOrder(world, 'order-1')
+      world.start()
+      await eventually(async () => (await published())?.renewal !== undefined)
+      expect((await published())!.renewal!.askAgainMs - world.clock.nowMs()).toBeGreaterThan(apartMs - 5_000)
+      expect((await published())!.renewal!.askAgainMs - world.clock.nowMs()).toBeLessThanOrEqual(apartMs)
+    },
+  )
 })
 
 describe('failures', () => {

@@ -16,9 +16,11 @@ const ASK_AGAIN_MS_MAX = 86_400_000
 /** When it does not say. */
 const ASK_AGAIN_MS = 21_600_000
 
+const TOO_MANY_REQUESTS = 429
+
 /**
  * When the authority wants this certificate renewed (RFC 9773 §4.2). `leaf` is DER. Undefined: it has no opinion on it, or
- * one that makes no sense. No answer is Fault ACME_UNREACHABLE.
+ * one that makes no sense. No answer is Fault ACME_UNREACHABLE; being asked to wait, its problem with the time it gives.
  */
 export async function renewalWindow(
   client: AcmeClient,
@@ -38,7 +40,7 @@ export async function renewalWindow(
     if (startMs === undefined || endMs === undefined || endMs <= startMs) return undefined
     return { startMs, endMs, askAgainAfterMs: boundedAskAgainMs(retryAfterMs) }
   } catch (error) {
-    if (error instanceof AcmeProblem && error.status < 500) return undefined
+    if (error instanceof AcmeProblem && error.status < 500 && error.status !== TOO_MANY_REQUESTS) return undefined
     throw error
   }
 }

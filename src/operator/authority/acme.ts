@@ -52,7 +52,7 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
         return fromPem(pem)
       }),
     async renewalWindow(leaf, signal) {
-      const window = await account.with((client) => renewalWindow(client, leaf, signal))
+      const window = await account.with((client) => refusalsAsFaults(() => renewalWindow(client, leaf, signal)))
       return window && { ...window, askAgainMs: clock.nowMs() + window.askAgainAfterMs }
     },
     revoke: (leaf, reason, signal) =>

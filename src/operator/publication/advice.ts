@@ -3,11 +3,12 @@ import type { Clock } from '../../core/clock.ts'
 import { explain, type Log } from '../../core/log.ts'
 import type { Stored, Table } from '../../core/table.ts'
 import { fromPem } from '../../pki/certificate.ts'
+import { retryAfterOf } from '../authority/blame.ts'
 import type { AuthorityPool } from '../authority/pool.ts'
 import { momentWithin } from '../schedule/renewal.ts'
 import { type PublicationRow, plannedIssueMs } from './rows.ts'
 
-/** When it does not answer. */
+/** When it does not answer, or not when to come back. */
 const ASK_AFTER_FAILURE_MS = 6 * 3_600_000
 /** Renewals that a CA can bring about within one life. */
 const ADVISED_PARTS_MAX = 10
@@ -42,12 +43,15 @@ export function renewalAdvice(options: {
     // A certificate that is due anyway needs no advice.
     if (!authority?.renewalWindow || nowMs < (row.renewal?.askAgainMs ?? 0) || nowMs >= issueMs(seen)!) return seen
     const patience = AbortSignal.any([signal, AbortSignal.timeout(ASK_PATIENCE_MS)])
+    let askAfterMs = ASK_AFTER_FAILURE_MS
     const answer = await authority.renewalWindow(fromPem(row.pem)[0]!, patience).catch((error: unknown) => {
       log.info({ authority: authority.id, ...explain(error) }, 'no renewal information')
+      // RFC 9773 §4.3.3.
+      askAfterMs = boundedAskAgainMs(retryAfterOf(error) ?? ASK_AFTER_FAILURE_MS)
     })
     const renewal = answer
       ? { ...answer, askAgainMs: nowMs + boundedAskAgainMs(answer.askAgainMs - nowMs) }
-      : { startMs: Infinity, endMs: Infinity, ...row.renewal, askAgainMs: nowMs + ASK_AFTER_FAILURE_MS }
+      : { startMs: Infinity, endMs: Infinity, ...row.renewal, askAgainMs: nowMs + askAfterMs }
     const isKnown = Number.isFinite(renewal.startMs) && renewal.endMs > renewal.startMs
     const next = isKnown ? renewal : { ...renewal, startMs: NEVER_MS, endMs: NEVER_MS }
     return (await publications.replace(seen, { ...row, renewal: next })) ?? (await publications.find(seen.id)) ?? seen

@@ -66,4 +66,6 @@ it('takes a refusal for no opinion, but not a failure', async () => {
   expect(await renewalWindow(authority(unknown).client, leaf, signal)).toBeUndefined()
   const down = new AcmeProblem('serverInternal', 'down')
   await expect(renewalWindow(authority(down).client, leaf, signal)).rejects.toBe(down)
+  const busy = new AcmeProblem('rateLimited', 'come back', { status: 429, retryAfterMs: 7_200_000 })
+  await expect(renewalWindow(authority(busy).client, leaf, signal)).rejects.toBe(busy)
 })

@@ -82,11 +82,17 @@ export function authorityDesk(options: {
         ...(authority.kind !== 'internal' ? { directory: authority.directory } : {}),
       })),
     async caa() {
-      const records = await Promise.all(authorities.map(caaOf))
-      const lines = records.flat()
+      const advice = await Promise.all(
+        authorities.map(async (authority) => [authority, await caaOf(authority)] as const),
+      )
+      const lines = advice.flatMap(([, each]) => each)
+      if (authorities.every(({ kind }) => kind === 'internal')) return [...lines, `${zone}. CAA 0 issue ";"`]
       // One record that forbids wildcards alone would look like protection and give none.
-      if (lines.every((line) => line.startsWith(';'))) return [...lines, NO_ADVICE]
-      return [...lines, `${zone}. CAA 0 issuewild ";"`]
+      if (!hasRecord(lines)) return [...lines, NO_ADVICE]
+      const without = advice.filter(([{ kind }, each]) => kind !== 'internal' && !hasRecord(each))
+      const names = without.map(([{ name }]) => name).join(', ')
+      const warning = `; do not publish these before ${names} has a record too: it could not issue any more`
+      return [...lines, `${zone}. CAA 0 issuewild ";"`, ...(without.length > 0 ? [warning] : [])]
     },
     async test(name) {
       const wanted = authorities.filter((authority) => name === undefined || authority.name === name)
@@ -94,6 +100,11 @@ export function authorityDesk(options: {
       return Promise.all(wanted.map(test))
     },
   }
+}
+
+/** What begins with a semicolon is a comment. */
+function hasRecord(lines: readonly string[]): boolean {
+  return lines.some((line) => !line.startsWith(';'))
 }
 
 const NO_ADVICE =

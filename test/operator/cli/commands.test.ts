@@ -382,7 +382,7 @@ describe('delegations, orders and authorities', () => {
     )
     expect(await good('order', 'list', '--status', 'canceled')).toContain('order-1')
     expect(await good('authority', 'list')).toBe('NAME  KIND      DIRECTORY\nown   internal  -')
-    expect(await good('authority', 'list', '--caa')).toContain('no CAA record can be advised')
+    expect(await good('authority', 'list', '--caa')).toContain('cpe.example. CAA 0 issue ";"')
     expect(await good('authority', 'test')).toContain('own  works')
     expect((await run('authority', 'test', 'other')).code).toBe(1)
   })

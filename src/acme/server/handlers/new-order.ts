@@ -28,7 +28,7 @@ export async function newOrder({ account, payload }: Call<'newOrder'>, context: 
   await checkNames(account.id, delegation, identifiers, context)
   const replaces = await readReplaces(payload, { account: account.id, identifiers }, context)
   const id = randomId()
-  await admitOrder(account.id, id, context)
+  await admitOrder(account, id, context)
   const nowMs = context.clock.nowMs()
   const row: OrderRow = {
     account: account.id,

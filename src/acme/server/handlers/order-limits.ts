@@ -15,12 +15,13 @@ const OPEN_RETRY_S = 60
  * Counts a new order on its account, or throws rateLimited with the time to wait (RFC 8555 §6.6). The count is kept in
  * the account's own row: one write for each order, whatever instance takes it, and nothing to clear away.
  */
-export async function admitOrder(accountId: string, orderId: string, context: AcmeContext): Promise<void> {
+export async function admitOrder(signer: Stored<AccountRow>, orderId: string, context: AcmeContext): Promise<void> {
   const { accounts, limits } = context
   if (!limits) return
   let isPruned = false
   for (let attempt = 0; attempt < COLLISIONS_MAX; attempt++) {
-    const account = await accounts.find(accountId)
+    // As it was when the request was authenticated; somebody who has written since is noticed below.
+    const account = attempt === 0 ? signer : await accounts.find(signer.id)
     if (!account) throw new AcmeProblem('accountDoesNotExist', 'this account is gone')
     checkStanding(account.row)
     const state = grown(account.row.ordering, limits, context.clock.nowMs())

@@ -40,7 +40,7 @@ export function openAudit(options: {
 }): Audit {
   const { entries, heads, clock } = options
   /** Of this instance's chain; undefined before its first entry, and after a write that may or may not have happened. */
-  let end: { readonly chain: string; readonly number: number; readonly mark: AuditMark } | undefined
+  let end: { readonly chain: string; readonly number: number; readonly head: Stored<AuditHeadRow> } | undefined
   let waiting = 0
   let writing: Promise<unknown> = Promise.resolve()
 
@@ -51,19 +51,19 @@ export function openAudit(options: {
     const entry: AuditEntry = {
       ...event,
       // The wall clock may step back; the order of a chain does not.
-      atMs: Math.max(clock.nowMs(), last?.mark.atMs ?? 0),
+      atMs: Math.max(clock.nowMs(), last?.head.row.atMs ?? 0),
       chain: last?.chain ?? randomBytes(CHAIN_BYTES).toString('hex'),
       number: (last?.number ?? 0) + 1,
-      ...(last ? { previous: last.mark } : {}),
+      ...(last ? { previous: last.head.row } : {}),
       ...(found.length > 0 ? { continues: Object.fromEntries(found.map(({ id, row }) => [id, row])) } : {}),
     }
     const { chain, number, atMs } = entry
     const mark = { hash: hashOf(entry), atMs }
     if (!(await entries.insert(entryId(entry), entry)))
       throw new Fault('STORE_UNAVAILABLE', 'the audit log has another entry in this place')
-    await moveHead(heads, chain, mark)
-    for (const head of found) await heads.remove(head)
-    end = { chain, number, mark }
+    const head = await moveHead(heads, chain, mark, last?.head)
+    for (const each of found) await heads.remove(each)
+    end = { chain, number, head }
   }
   /** One after the other, because each needs the hash of the one before. */
   const inTurn = async <T>(write: () => Promise<T>): Promise<T> => {
@@ -100,8 +100,13 @@ export function openAudit(options: {
 }
 
 /** Removed by a chain that has named it, the head of a running instance is there again after its next entry. */
-async function moveHead(heads: Table<AuditHeadRow>, chain: string, mark: AuditMark): Promise<void> {
-  const seen = await heads.find(chain)
-  if (seen && (await heads.replace(seen, mark))) return
-  await heads.insert(chain, mark)
+async function moveHead(
+  heads: Table<AuditHeadRow>,
+  chain: string,
+  mark: AuditMark,
+  seen: Stored<AuditHeadRow> | undefined,
+): Promise<Stored<AuditHeadRow>> {
+  const head = (seen && (await heads.replace(seen, mark))) ?? (await heads.insert(chain, mark))
+  if (!head) throw new Fault('STORE_UNAVAILABLE', 'the audit log has another end of this chain')
+  return head
 }

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { seededRandom } from '../../src/core/seeded-random.ts'
 import { BASE, createWorld, csrFor, encode, enrol, NAME, RawPeer } from './world.ts'
 
 /**
@@ -43,7 +44,7 @@ it(
       ],
       [`${BASE}/new-account`, { externalAccountBinding: peer.binding('x', Buffer.alloc(32), `${BASE}/new-account`) }],
     ]
-    const random = generator(SEED)
+    const random = seededRandom(SEED)
     let refused = 0
     for (let index = 0; index < CASES; index++) {
       const [url, payload] = targets[Math.floor(random() * targets.length)]!
@@ -102,15 +103,4 @@ function damage(bytes: Buffer, random: () => number): Buffer {
     else damaged = Buffer.concat([damaged.subarray(0, at + length), damaged.subarray(at)])
   }
   return damaged
-}
-
-/** mulberry32: small, and the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

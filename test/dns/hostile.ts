@@ -1,14 +1,11 @@
+import { seededRandom } from '../../src/core/seeded-random.ts'
+
 /** Seeded packets for the robustness tests: the same seed gives the same packets, for ever. */
 
-/** A small generator of 32-bit numbers (mulberry32). */
+/** Whole numbers of 32 bits. */
 export function randomNumbers(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return (mixed ^ (mixed >>> 14)) >>> 0
-  }
+  const random = seededRandom(seed)
+  return () => random() * 2 ** 32
 }
 
 /** A quarter random octets, the rest damaged copies of the samples: octets changed, cut, doubled, counts raised. */

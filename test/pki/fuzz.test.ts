@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Fault, type FaultCode } from '../../src/core/fault.ts'
+import { seededRandom } from '../../src/core/seeded-random.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
 import { checkIdentity } from '../../src/pki/chain.ts'
 import { createCsr, parseCsr } from '../../src/pki/csr.ts'
@@ -92,13 +93,7 @@ const TELLING_BYTES = [
   0, 1, 2, 3, 4, 5, 6, 0x0c, 0x13, 0x17, 0x30, 0x31, 0x7f, 0x80, 0x81, 0x82, 0x84, 0xa0, 0xa3, 0xff,
 ]
 
-/** mulberry32: the same numbers for the same seed, so that a failure comes back. */
 function randomFrom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
+  const random = seededRandom(seed)
+  return (below) => (random() * 2 ** 32) % below
 }

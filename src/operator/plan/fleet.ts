@@ -1,8 +1,8 @@
 import { type StarPlan, starPlan } from '../../acme/star.ts'
+import { seededRandom } from '../../core/seeded-random.ts'
 import type { BudgetLimits } from '../schedule/budget.ts'
 import { spreadFraction } from '../schedule/renewal.ts'
 import { PARALLEL_MAX } from '../worker.ts'
-import { randomNumbers } from './random.ts'
 
 /** A fleet of routers that all have a certificate, at evenly spread moments of its life, and who issues for it. */
 export interface Fleet {
@@ -50,7 +50,7 @@ export interface Population {
 }
 
 export function populate({ devices, lifetimeMs, spread }: Fleet): Population {
-  const random = randomNumbers(1)
+  const random = seededRandom(1)
   const startMs = new Float64Array(devices)
   const adjustMs = new Float64Array(devices)
   const terms = {

@@ -1,4 +1,5 @@
 import { latestDue, publishAtMs, window } from '../../acme/star.ts'
+import { seededRandom } from '../../core/seeded-random.ts'
 import { HOLD_MS } from '../authority/pool.ts'
 import { Breaker } from '../schedule/breaker.ts'
 import { BudgetCount, type BudgetRequest, type BudgetUse, ORDERS_WINDOW_MS } from '../schedule/budget.ts'
@@ -6,7 +7,6 @@ import { retryAfterMs, UNPACED, urgencyOf, waitMs } from '../schedule/renewal.ts
 import { SLICES, SlidingCount } from '../schedule/sliding-count.ts'
 import { type Fleet, parallelMax, populate, START_MS } from './fleet.ts'
 import { Queue } from './queue.ts'
-import { randomNumbers } from './random.ts'
 import { Wheel } from './wheel.ts'
 
 export interface Course {
@@ -50,7 +50,7 @@ const DOMAIN = 'fleet.example'
  */
 export function simulate(fleet: Fleet, course: Course, population = populate(fleet)): Report {
   const { devices, lifetimeMs, issuanceMs } = fleet
-  const random = randomNumbers(2)
+  const random = seededRandom(2)
   const lastTick = Math.floor((course.days * DAY_MS) / TICK_MS)
   const tickAt = (ms: number): number => Math.ceil((ms - START_MS) / TICK_MS)
 

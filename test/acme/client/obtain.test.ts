@@ -6,6 +6,7 @@ import { openAcme } from '../../../src/acme/client/plumbing.ts'
 import { AcmeProblem } from '../../../src/acme/problem.ts'
 import type { AcmeServerOptions } from '../../../src/acme/server/options.ts'
 import { completeOrder, failOrder } from '../../../src/acme/server/order-state.ts'
+import { seededRandom } from '../../../src/core/seeded-random.ts'
 import { createCsr } from '../../../src/pki/csr.ts'
 import { generateKey } from '../../../src/pki/key.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -205,17 +206,6 @@ describe('obtainWithDns01 (RFC 8555 §8.4, operator to authority)', () => {
     return patiently(clock, obtainWithDns01({ client, names, csr, dns, clock, signal, timeoutMs: 120_000, ...rest }))
   }
 
-  /** mulberry32. */
-  function seeded(seed: number): () => number {
-    let state = seed
-    return () => {
-      state = (state + 0x6d2b79f5) | 0
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-    }
-  }
-
   it('shows control of every name and brings the chain', async () => {
     const authority = pretendAuthority()
     expect(await obtain(authority, { names: [NAME, `*.${NAME}`, 'b.example'] })).toBe(CHAIN)
@@ -229,7 +219,7 @@ describe('obtainWithDns01 (RFC 8555 §8.4, operator to authority)', () => {
   })
 
   it.each([1, 2, 3, 4, 5])('survives an authority that refuses 15 %% of good nonces (seed %i)', async (seed) => {
-    expect(await obtain(pretendAuthority({ random: seeded(seed) }), { names: [NAME, 'b.example'] })).toBe(CHAIN)
+    expect(await obtain(pretendAuthority({ random: seededRandom(seed) }), { names: [NAME, 'b.example'] })).toBe(CHAIN)
   })
 
   it('shows nothing for a name whose authorization is still valid', async () => {

@@ -1,5 +1,5 @@
-/** From 0 up to 1. Seeded (mulberry32): the same fleet gives the same report. */
-export function randomNumbers(seed: number): () => number {
+/** Numbers from 0 up to 1, the same ones for the same seed, everywhere and for ever (mulberry32). Not for secrets. */
+export function seededRandom(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -5,6 +5,7 @@ import { AcmeProblem } from '../problem.ts'
 import { type AutoRenewal, type Order, type OrderRequest, parseDateMs } from '../resource.ts'
 import type { AcmeClient, PlacedOrder } from './plumbing.ts'
 import { readOrderList } from './reading.ts'
+import { TOO_MANY_REQUESTS } from './refusal.ts'
 
 export interface LostOrder {
   readonly client: Pick<AcmeClient, 'postAsGet' | 'order'>
@@ -106,7 +107,6 @@ function* fromBothEnds(urls: readonly string[]): Generator<string> {
 
 /** Problems that are none of one order or page: the authority wants something of us first. */
 const OF_US = ['accountDoesNotExist', 'badNonce', 'rateLimited', 'userActionRequired']
-const TOO_MANY_REQUESTS = 429
 
 /** It is gone, is not for us to read, or is no order; the others may be well. */
 function isOfOneThing(error: unknown): boolean {

@@ -2,6 +2,9 @@ import { Fault } from '../../core/fault.ts'
 import { AcmeProblem, type ProblemDocument } from '../problem.ts'
 import type { Order } from '../resource.ts'
 
+/** RFC 6585 §4: whatever the reason, the server wants to be left alone for a while. */
+export const TOO_MANY_REQUESTS = 429
+
 /** What goes wrong with an order comes out as a Fault; a refusal keeps its AcmeProblem as the cause. */
 
 export function protocol(detail: string): Fault {

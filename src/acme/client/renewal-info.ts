@@ -3,6 +3,7 @@ import { isJsonObject } from '../json.ts'
 import { AcmeProblem } from '../problem.ts'
 import { parseDateMs } from '../resource.ts'
 import type { AcmeClient } from './plumbing.ts'
+import { TOO_MANY_REQUESTS } from './refusal.ts'
 
 export interface RenewalWindow {
   readonly startMs: number
@@ -15,8 +16,6 @@ const ASK_AGAIN_MS_MIN = 60_000
 const ASK_AGAIN_MS_MAX = 86_400_000
 /** When it does not say. */
 const ASK_AGAIN_MS = 21_600_000
-
-const TOO_MANY_REQUESTS = 429
 
 /**
  * When the authority wants this certificate renewed (RFC 9773 §4.2). `leaf` is DER. Undefined: it has no opinion on it, or

@@ -40,12 +40,8 @@ export function acmeAuthority(options: AcmeAuthorityOptions): Authority {
           ...(options.preferredChain === undefined ? {} : { preferredChain: options.preferredChain }),
           ...(options.requestDates ? { notAfterMs: wish.notAfterMs } : {}),
           ...(wish.replaces ? { replaces: certId(wish.replaces) } : {}),
-          ...(attempt.order === undefined ? {} : { order: attempt.order }),
-          ...(attempt.placingSinceMs === undefined ? {} : { placingSinceMs: attempt.placingSinceMs }),
-          placed: (order) => attempt.placed(order),
-          isFree: async (order) => (await attempt.isFree?.(order)) ?? true,
+          ...attempt,
           clock,
-          signal: attempt.signal,
           timeoutMs: ISSUE_MS_MAX,
           log,
         })

@@ -58,10 +58,7 @@ function forwardingAuthority(
       check(order) {
         if (!echoesGet(order, autoRenewal !== undefined)) throw withoutGet()
       },
-      ...(attempt.order === undefined ? {} : { order: attempt.order }),
-      ...(attempt.placingSinceMs === undefined ? {} : { placingSinceMs: attempt.placingSinceMs }),
-      placed: (order) => attempt.placed(order),
-      isFree: async (order) => (await attempt.isFree?.(order)) ?? true,
+      ...attempt,
       clock,
       signal,
       timeoutMs: ISSUE_MS_MAX,

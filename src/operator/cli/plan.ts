@@ -4,6 +4,7 @@ import {
   configArguments,
   EXIT,
   type Input,
+  JSON_OPTION,
   SET_OPTION,
   show,
 } from '../../core/command.ts'
@@ -51,7 +52,7 @@ export const PLAN_COMMAND: Command = {
     },
     instances: { type: 'string', value: 'N', help: 'instances that work (default: as many as the fleet needs)' },
     outage: repeated('D', `outage of the first authority; may be repeated (default ${OUTAGES.join(', ')})`),
-    json: { type: 'boolean', help: 'print JSON' },
+    json: JSON_OPTION,
   },
   async run(input) {
     const days = whole(input, 'days', DAYS_MAX, 365)

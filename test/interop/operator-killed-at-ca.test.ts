@@ -13,7 +13,7 @@ import { generateKey, spkiOf } from '../../src/pki/key.ts'
 import { delegatedIssuer } from '../../src/router/identity/issuers/delegated.ts'
 import { type Daemon, eventually, pause } from './support/daemon.ts'
 import { operatorIn } from './support/hearth.ts'
-import { startKnot } from './support/knot.ts'
+import { dnsUpdateBy, startKnot } from './support/knot.ts'
 import { pebbleIn } from './support/pebble.ts'
 import { postgresIn } from './support/postgres.ts'
 import { openScene } from './support/scene.ts'
@@ -41,11 +41,7 @@ it('two instances of the real program, killed (SIGKILL) in turn before a real CA
     store: postgres.url,
     zone: {
       name: ZONE,
-      'dns-update': {
-        server: knot.address,
-        'key-name': knot.tsig.name,
-        'key-file': await scene.write('operator/tsig.key', knot.tsig.secret),
-      },
+      'dns-update': await dnsUpdateBy(knot, scene),
     },
     authorities: [{ name: 'pebble', kind: 'acme', directory: pebble.directoryUrl, trust: pebble.trust }],
   }

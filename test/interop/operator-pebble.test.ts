@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Daemon, eventually, everythingSaid } from './support/daemon.ts'
 import { type OperatorProgram, operatorIn, type RouterProgram, routerIn } from './support/hearth.ts'
-import { type Knot, startKnot } from './support/knot.ts'
+import { dnsUpdateBy, type Knot, startKnot } from './support/knot.ts'
 import { type Pebble, pebbleIn } from './support/pebble.ts'
 import { kdig, opensslClient, type Probe, probe, watch } from './support/probe.ts'
 import { openScene } from './support/scene.ts'
@@ -53,11 +53,7 @@ describe('router and operator in front of a real CA', () => {
     operator = await operatorIn(scene, 'operator', {
       zone: {
         name: ZONE,
-        'dns-update': {
-          server: knot.address,
-          'key-name': knot.tsig.name,
-          'key-file': await scene.write('operator/tsig.key', knot.tsig.secret),
-        },
+        'dns-update': await dnsUpdateBy(knot, scene),
       },
       authorities: [
         { name: 'pebble', kind: 'acme', directory: pebble.directoryUrl, trust: pebble.trust, 'request-dates': true },

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Daemon, eventually, pause, run } from './support/daemon.ts'
 import { operatorIn, type RouterProgram, routerIn } from './support/hearth.ts'
-import { type Knot, startKnot } from './support/knot.ts'
+import { dnsUpdateBy, type Knot, startKnot } from './support/knot.ts'
 import { pebbleIn } from './support/pebble.ts'
 import { openScene, type Scene } from './support/scene.ts'
 
@@ -27,11 +27,7 @@ describe('a secondary that lags', () => {
     const program = await operatorIn(scene, 'operator', {
       zone: {
         name: ZONE,
-        'dns-update': {
-          server: primary.address,
-          'key-name': primary.tsig.name,
-          'key-file': await scene.write('operator/tsig.key', primary.tsig.secret),
-        },
+        'dns-update': await dnsUpdateBy(primary, scene),
         'check-servers': [primary.address, secondary.address],
       },
       authorities: [{ name: 'pebble', kind: 'acme', directory: pebble.directoryUrl, trust: pebble.trust }],

@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A settings file of a router whose operator cannot be reached, with the key file it names. `lines` are all the rest. */
-export async function writeRouterSettings(directory: string, lines: string, name = 'hearth.yaml'): Promise<string> {
+export async function writeRouterSettings(directory: string, lines: string): Promise<string> {
   await writeFile(join(directory, 'eab.key'), Buffer.alloc(32, 1).toString('base64url'), { mode: 0o600 })
-  const file = join(directory, name)
+  const file = join(directory, 'hearth.yaml')
   await writeFile(
     file,
     `identity:

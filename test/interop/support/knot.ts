@@ -14,6 +14,15 @@ export interface Knot {
 
 const TSIG = { name: 'hearth-update', secret: Buffer.from('a test key of exactly 32 octets!').toString('base64') }
 
+/** What an operator puts into `zone` to change the zones of this server. */
+export async function dnsUpdateBy({ address, tsig }: Knot, scene: Scene): Promise<object> {
+  return {
+    server: address,
+    'key-name': tsig.name,
+    'key-file': await scene.write('operator/tsig.key', tsig.secret),
+  }
+}
+
 /** A real knotd with the given zones; dynamic updates signed with `tsig` may change all of them. */
 export async function startKnot(scene: Scene, zones: Readonly<Record<string, string>>): Promise<Knot> {
   const port = await freePort()
